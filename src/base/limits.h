@@ -1,0 +1,21 @@
+// limits.h -- how much a stranger's file may ask for. Every parser takes one of these.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace glossa {
+
+struct Limits {
+  std::uint64_t json_bytes = 512u << 20;               // one JSON document (large vocabularies are some 30 MB)
+  int json_depth = 64;                                 // nesting of arrays and objects
+  std::uint64_t safetensors_header_bytes = 100'000'000;  // the format's own limit
+  std::uint64_t tensors = 1'000'000;                   // tensors in one file
+  int rank = 8;                                        // dimensions of a tensor in a file
+  std::size_t name_bytes = 1024;                       // the name of a tensor
+  std::uint64_t vocabulary = 16'000'000;               // tokens
+  std::uint64_t line_bytes = 16u << 20;                // one line of text
+  std::uint64_t yaml_bytes = 1u << 20;                 // one recipe
+  double inflate_ratio = 1032;                         // deflate cannot honestly do better
+};
+
+}  // namespace glossa
