@@ -179,6 +179,12 @@ Tensor Tensor::to(DType dtype) const {
   return t;
 }
 
+Tensor Tensor::place() const {
+  Tensor t = *this;
+  t.storage_.reset();
+  return t;
+}
+
 Tensor Tensor::placed_in(const Tensor& other_base, std::int64_t base_offset) const {
   Tensor t = *this;
   t.storage_ = other_base.storage_;

@@ -107,6 +107,7 @@ class Tensor {
   std::int64_t offset() const { return offset_; }  // of the first element in its storage, in elements
   int slot() const { return slot_; }               // where the tape keeps its gradient; -1: nowhere
   void set_slot(int slot) { slot_ = slot; }
+  Tensor place() const;  // shape, strides, offset and slot without the memory
   // This tensor's place applied to other memory: how the gradient of a view is a view of the gradient.
   Tensor placed_in(const Tensor& other_base, std::int64_t base_offset) const;
 

@@ -1,0 +1,210 @@
+#include "autograd/tape.h"
+
+#include <utility>
+
+namespace glossa {
+namespace {
+thread_local Tape* current_tape = nullptr;
+}
+
+Tape::Tape(const Options& options) : options_(options), outer_(current_tape) { current_tape = this; }
+
+Tape::~Tape() {
+  current_tape = outer_;
+  while (!entries_.empty()) entries_.pop_back();  // latest first, as memory was taken
+}
+
+Tape* Tape::current() { return current_tape; }
+
+int Tape::new_slot(const Tensor& x) {
+  Slot slot;
+  slot.shape = x.shape();
+  slot.offset = x.offset();
+  slot.elements = x.elements();
+  slot.dtype = x.dtype();
+  slot.device = x.device();
+  slots_.push_back(std::move(slot));
+  return static_cast<int>(slots_.size()) - 1;
+}
+
+int Tape::slot_of(const Tensor& x) {
+  if (!x) return -1;
+  if (x.slot() >= 0) return x.slot();
+  Leaf* leaf = x.storage()->leaf.get();
+  if (!leaf || !leaf->trainable) return -1;
+  const auto [it, made] = leaves_.try_emplace(leaf, 0);
+  if (made) {
+    // The whole parameter, of which x may be a part: parameters fill their storage from its beginning.
+    it->second = new_slot(leaf->gradient);
+    slots_[it->second].offset = 0;
+    slots_[it->second].leaf = leaf;
+  }
+  return it->second;
+}
+
+void Tape::watch(Tensor& x) {
+  check(x.dense(), Code::shape, "only dense tensors can be watched");
+  x.set_slot(new_slot(x));
+  slots_[x.slot()].kept = true;
+}
+
+Tensor Tape::gradient(const Tensor& watched) const {
+  check(watched.slot() >= 0, Code::shape, "the gradient of a tensor that was not watched");
+  return slots_[watched.slot()].gradient;
+}
+
+// The memory of the slot's gradient; `empty` tells that nothing was written there yet.
+Tensor Tape::base_gradient(Slot& slot, bool& empty) {
+  if (slot.leaf) {
+    empty = slot.leaf->fresh;
+    slot.leaf->fresh = false;
+    return slot.leaf->gradient;
+  }
+  empty = !slot.gradient;
+  if (empty) {
+    slot.gradient = Tensor::empty(slot.shape, slot.dtype, slot.device);
+  } else if (slot.gradient.storage().use_count() > 1) {  // adopted from a neighbour that still reads it
+    Tensor own = Tensor::empty(slot.shape, slot.dtype, slot.device);
+    Backend::of(slot.device).copy(slot.gradient, own);
+    slot.gradient = own;
+  }
+  return slot.gradient;
+}
+
+Grads::Slot Grads::operator[](int input) { return {tape_, places_[input].slot(), &places_[input]}; }
+
+Grads::Into Grads::Slot::into() {
+  Tape::Slot& slot = tape_.slots_[slot_];
+  bool empty = false;
+  Tensor base = tape_.base_gradient(slot, empty);
+  if (empty && place_->elements() != slot.elements) {  // a part only: the rest must read as zero
+    Backend::of(slot.device).fill(base, 0);
+    empty = false;
+  }
+  return {place_->placed_in(base, slot.offset), !empty};
+}
+
+Tensor Grads::Slot::into_sum() {
+  Tape::Slot& slot = tape_.slots_[slot_];
+  bool empty = false;
+  Tensor base = tape_.base_gradient(slot, empty);
+  if (empty) Backend::of(slot.device).fill(base, 0);
+  return place_->placed_in(base, slot.offset);
+}
+
+std::vector<Grads::Into> Grads::into_parts(std::initializer_list<int> inputs) {
+  std::unordered_map<int, std::int64_t> covered;
+  for (int i : inputs) covered[places_[i].slot()] += places_[i].elements();
+  std::unordered_map<int, Into> bases;
+  std::vector<Into> parts;
+  for (int i : inputs) {
+    const Tensor& place = places_[i];
+    if (place.slot() < 0) {
+      parts.push_back({});
+      continue;
+    }
+    Tape::Slot& slot = tape_.slots_[place.slot()];
+    auto it = bases.find(place.slot());
+    if (it == bases.end()) {
+      bool empty = false;
+      Tensor base = tape_.base_gradient(slot, empty);
+      if (empty && covered[place.slot()] != slot.elements) {
+        Backend::of(slot.device).fill(base, 0);
+        empty = false;
+      }
+      it = bases.emplace(place.slot(), Into{base, !empty}).first;
+    }
+    parts.push_back({place.placed_in(it->second.out, slot.offset), it->second.add});
+  }
+  return parts;
+}
+
+void Grads::Slot::operator+=(const Tensor& g) {
+  Tape::Slot& slot = tape_.slots_[slot_];
+  check(g.elements() == place_->elements(), Code::internal, "a gradient of shape {} for a tensor of shape {}",
+        to_string(g.shape()), to_string(place_->shape()));
+  if (!slot.leaf && !slot.gradient && g.elements() == slot.elements && g.dense()) {
+    slot.gradient = g.view(slot.shape).detach();
+    return;
+  }
+  auto [out, add] = into();
+  Backend& backend = Backend::of(slot.device);
+  const Tensor same = g.shape() == out.shape() ? g : g.view(out.shape());
+  if (add)
+    backend.add(out, same, out);
+  else
+    backend.copy(same, out);
+}
+
+void Tape::backward(const Tensor& loss, double seed) {
+  check(loss.elements() == 1, Code::shape, "backward() of a tensor of shape {}; only one number has a gradient",
+        to_string(loss.shape()));
+  Tensor dy = Tensor::empty(loss.shape(), loss.dtype(), loss.device());
+  Backend::of(loss.device()).fill(dy, seed);
+  backward_from(loss, dy);
+}
+
+void Tape::backward_from(const Tensor& y, const Tensor& dy) {
+  check(y.slot() >= 0, Code::shape, "backward() of a tensor that this tape did not record");
+  check(y.elements() == slots_[y.slot()].elements, Code::shape, "backward() of a part of a recorded tensor");
+  slots_[y.slot()].gradient = dy.view(slots_[y.slot()].shape);
+  // The walk itself is not recorded.
+  struct Pause {
+    Tape* before = std::exchange(current_tape, nullptr);
+    ~Pause() { current_tape = before; }
+  } pause;
+  while (!entries_.empty()) {
+    Entry entry = std::move(entries_.back());
+    entries_.pop_back();
+    Slot& slot = slots_[entry.output];
+    const Tensor incoming = slot.kept ? slot.gradient : std::exchange(slot.gradient, Tensor());
+    if (!incoming) continue;  // nothing downstream depends on it
+    Grads grads(*this, entry.places);
+    entry.backward(incoming, grads);
+  }
+}
+
+Dropout Tape::next_dropout(float p) {
+  if (p <= 0 || options_.mode == Mode::evaluate) return {};
+  return {p, options_.seed, options_.step << 20 | dropouts_++};
+}
+
+Dropout current_dropout(float p) {
+  check(p >= 0 && p < 1, Code::bad_value, "a dropout probability must lie in [0, 1), not {}", p);
+  return current_tape ? current_tape->next_dropout(p) : Dropout{};
+}
+
+bool recording(std::initializer_list<Tensor> inputs) {
+  if (!current_tape) return false;
+  for (const Tensor& x : inputs) {
+    if (!x) continue;
+    if (x.slot() >= 0) return true;
+    if (const Leaf* leaf = x.storage()->leaf.get(); leaf && leaf->trainable) return true;
+  }
+  return false;
+}
+
+void refuse_gradient(std::string_view op, std::initializer_list<Tensor> inputs) {
+  check(!recording(inputs), Code::internal, "{} has no gradient, and one would be needed here", op);
+}
+
+Tensor Tape::record(std::string_view op, Tensor y, std::span<const Tensor> inputs, Backward backward) {
+  Entry entry{op, -1, {}, std::move(backward)};
+  entry.places.reserve(inputs.size());
+  for (const Tensor& x : inputs) {
+    Tensor place = x ? x.place() : Tensor();
+    place.set_slot(slot_of(x));
+    entry.places.push_back(std::move(place));
+  }
+  entry.output = new_slot(y);
+  y.set_slot(entry.output);
+  entries_.push_back(std::move(entry));
+  return y;
+}
+
+Tensor recorded(std::string_view op, Tensor y, std::initializer_list<Tensor> inputs, Backward backward) {
+  if (!recording(inputs)) return y;
+  return current_tape->record(op, std::move(y), inputs, std::move(backward));
+}
+
+}  // namespace glossa

@@ -1,0 +1,150 @@
+#include "nn/parameter.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "base/random.h"
+
+namespace glossa {
+namespace {
+
+// FNV-1a: a parameter's initial values depend on its name, not on when the model asks for it.
+std::uint64_t hash_of(std::string_view name) {
+  std::uint64_t h = 0xCBF29CE484222325u;
+  for (unsigned char c : name) h = (h ^ c) * 0x100000001B3u;
+  return h;
+}
+
+void initialise(Tensor value, const std::string& name, const Init& init, std::uint64_t seed) {
+  const Philox random(seed, Purpose::init, hash_of(name));
+  const double bound = std::sqrt(6.0 / static_cast<double>(value.size(0) + value.cols())) * init.scale;
+  const auto set = [&](auto* out) {
+    using T = std::remove_pointer_t<decltype(out)>;
+    for (std::int64_t i = 0, n = value.elements(); i < n; ++i) {
+      const auto counter = static_cast<std::uint64_t>(i);
+      switch (init.kind) {
+        case Init::zeros: out[i] = 0; break;
+        case Init::ones: out[i] = 1; break;
+        case Init::normal: out[i] = static_cast<T>(init.scale * random.normal(counter)); break;
+        case Init::xavier_uniform: out[i] = static_cast<T>(bound * (2 * random.uniform(counter) - 1)); break;
+      }
+    }
+  };
+  if (value.dtype() == DType::f64)
+    set(value.data<double>());
+  else
+    set(value.data<float>());
+}
+
+}  // namespace
+
+Scope ParameterList::scope() { return {this, ""}; }
+
+Scope Scope::operator/(std::string_view child) const { return {list_, full(child)}; }
+
+Parameter Scope::parameter(std::string_view name, const Shape& shape, const Init& init,
+                           const std::vector<std::string>& aliases) const {
+  return list_->add({{full(name), 0, shape[0]}}, shape, init, true, aliases);
+}
+
+Parameter Scope::constant(std::string_view name, const Shape& shape) const {
+  return list_->add({{full(name), 0, shape[0]}}, shape, {Init::zeros}, false, {});
+}
+
+Parameter Scope::stacked(const std::vector<std::string>& names, const Shape& each, const Init& init) const {
+  std::vector<Part> parts;
+  for (const std::string& name : names) {
+    const auto at = static_cast<std::int64_t>(parts.size()) * each[0];
+    parts.push_back({full(name), at, at + each[0]});
+  }
+  Shape whole = each;
+  whole[0] *= static_cast<std::int64_t>(names.size());
+  return list_->add(std::move(parts), whole, init, true, {});
+}
+
+Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const Init& init, bool trainable,
+                             const std::vector<std::string>& aliases) {
+  auto data = std::make_shared<ParameterData>();
+  data->parts = std::move(parts);
+  for (const Part& part : data->parts) {
+    Shape wanted = shape;
+    wanted[0] = part.end - part.begin;
+    Tensor found;
+    if (options_.source) {
+      found = options_.source(part.name);
+      for (std::size_t i = 0; !found && i < aliases.size(); ++i) found = options_.source(aliases[i]);
+      if (!found && trainable) {
+        faults_.push_back(fmt::format("{} is missing (wanted {})", quoted(part.name), to_string(wanted)));
+      } else if (found && found.shape() != wanted) {
+        faults_.push_back(fmt::format("{} has shape {}, wanted {}", quoted(part.name), to_string(found.shape()), to_string(wanted)));
+        found = {};
+      }
+    }
+    if (found && data->parts.size() == 1 && !options_.training) {  // as it lies in the mapped file
+      data->value = found.to(options_.dtype).to(options_.device);
+      break;
+    }
+    if (!data->value) data->value = Tensor::empty(shape, options_.dtype, options_.device);
+    Tensor piece = data->value.slice(0, part.begin, part.end);
+    if (found) {
+      const Tensor same = found.to(options_.dtype).contiguous();
+      std::memcpy(piece.raw(), same.raw(), static_cast<std::size_t>(piece.elements()) * size_of(options_.dtype));
+    } else {
+      initialise(piece, part.name, init, options_.seed);
+    }
+  }
+  if (options_.training) {
+    data->leaf = std::make_shared<Leaf>();
+    data->leaf->trainable = trainable;
+    if (trainable) data->leaf->gradient = Tensor::empty(shape, options_.dtype, options_.device);
+    data->value.storage()->leaf = data->leaf;
+  } else {
+    data->value.storage()->frozen = true;
+  }
+  all_.emplace_back(std::move(data));
+  return all_.back();
+}
+
+std::int64_t ParameterList::elements() const {
+  std::int64_t n = 0;
+  for (const Parameter& p : all_)
+    if (!options_.training || p.trainable()) n += p.value().elements();
+  return n;
+}
+
+void ParameterList::clear_gradients() {
+  for (const Parameter& p : all_)
+    if (p.trainable()) p.leaf().fresh = true;
+}
+
+namespace {
+
+template <class Which>
+std::vector<std::pair<std::string, Tensor>> named(const std::vector<Parameter>& all, Which&& which) {
+  std::vector<std::pair<std::string, Tensor>> out;
+  for (const Parameter& p : all)
+    if (const Tensor whole = which(p))
+      for (const Part& part : p.parts()) out.emplace_back(part.name, whole.slice(0, part.begin, part.end));
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, Tensor>> ParameterList::values() const {
+  return named(all_, [](const Parameter& p) { return p.value(); });
+}
+
+std::vector<std::pair<std::string, Tensor>> ParameterList::gradients() const {
+  return named(all_, [](const Parameter& p) { return p.trainable() ? p.leaf().gradient : Tensor(); });
+}
+
+void ParameterList::check_complete() const {
+  if (faults_.empty()) return;
+  std::string list;
+  for (std::size_t i = 0; i < faults_.size() && i < 20; ++i) list += (i ? "; " : "") + faults_[i];
+  if (faults_.size() > 20) list += fmt::format("; and {} more", faults_.size() - 20);
+  fail(Code::weights, "{}: {} tensor{} do not fit the configuration: {}", options_.origin, faults_.size(),
+       faults_.size() == 1 ? "" : "s", list);
+}
+
+}  // namespace glossa

@@ -1,0 +1,52 @@
+#include <algorithm>
+
+#include "ops/ops.h"
+
+namespace glossa {
+namespace {
+
+void check_indices(const Tensor& indices, std::int64_t rows, const char* what) {
+  const auto all = indices.span<std::int32_t>();
+  const auto bad = std::find_if(all.begin(), all.end(), [&](std::int32_t i) { return i < 0 || i >= rows; });
+  check(bad == all.end(), Code::shape, "embed: {} {} of token {} is outside a table of {} rows", what,
+        bad == all.end() ? 0 : *bad, bad - all.begin(), rows);
+}
+
+}  // namespace
+
+Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options) {
+  check(ids.rank() == 1 && table.rank() == 2, Code::shape, "embed: ids {}, table {}", to_string(ids.shape()),
+        to_string(table.shape()));
+  check(!options.positions == !options.position, Code::shape, "embed: a table of positions goes with positions");
+  check(!options.positions || (options.positions.cols() == table.cols() && options.position.shape() == ids.shape()),
+        Code::shape, "embed: positions {} do not fit table {}", to_string(options.positions.shape()),
+        to_string(table.shape()));
+  check_indices(ids, table.size(0), "id");
+  if (options.positions) check_indices(options.position, options.positions.size(0), "position");
+
+  const Dropout mask = current_dropout(options.dropout);
+  Tensor y = table.like({ids.size(0), table.cols()});
+  Backend::of(table.device()).embed(ids, table, options.scale, options.positions, options.position, mask, y);
+  return recorded("embed", y, {table, options.positions},
+                  [ids, position = options.position, mask, scale = options.scale](const Tensor& dy, Grads& dx) {
+    Tensor dtable, dpositions;
+    if (dx[0]) dtable = dx[0].into_sum();
+    if (dx[1]) dpositions = dx[1].into_sum();
+    Backend::of(dy.device()).embed_backward(dy, ids, scale, position, mask, dtable ? &dtable : nullptr,
+                                            dpositions ? &dpositions : nullptr);
+  });
+}
+
+Tensor dropout(const Tensor& x, float p) {
+  const Dropout mask = current_dropout(p);
+  if (!mask) return x;
+  Tensor y = x.like(x.shape());
+  Backend::of(x.device()).dropout(x, mask, y);
+  return recorded("dropout", y, {x}, [mask](const Tensor& dy, Grads& dx) {
+    Tensor g = dy.like(dy.shape());
+    Backend::of(dy.device()).dropout(dy, mask, g);
+    dx[0] += g;
+  });
+}
+
+}  // namespace glossa

@@ -1,0 +1,50 @@
+#include "ops/ops.h"
+
+namespace glossa {
+
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end) {
+  check(x && weight && weight.rank() == 2 && x.cols() == weight.cols(), Code::shape,
+        "linear: input {} does not fit weight {}", to_string(x.shape()), to_string(weight.shape()));
+  const std::int64_t rows = x.rows(), width = weight.size(0);
+  check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit weight {}", to_string(bias.shape()),
+        to_string(weight.shape()));
+  check(!end.residual || (end.residual.rows() == rows && end.residual.cols() == width), Code::shape,
+        "linear: residual {} does not fit the result [{}, {}]", to_string(end.residual.shape()), rows, width);
+
+  Tensor y = x.like({rows, width});
+  const bool keeps = recording({x, weight, bias, end.residual});
+  Tensor before_act;  // needed again only for the derivative of the activation
+  if (keeps && end.act != Unary::none) before_act = x.like({rows, width});
+  const Dropout mask = current_dropout(end.dropout);
+  const bool bf16 = bf16_products();
+  Backend& backend = Backend::of(x.device());
+  backend.gemm({.a = x, .b = weight, .y = y, .transpose_b = true, .bias = bias, .residual = end.residual,
+                .act = end.act, .dropout = mask, .before_act = before_act ? &before_act : nullptr, .bf16 = bf16});
+  if (!keeps) return y;
+
+  return recorded("linear", y, {x, weight, bias, end.residual},
+                  [x = x.detach(), weight = weight.detach(), before_act, mask, act = end.act, bf16](const Tensor& dy,
+                                                                                                     Grads& dx) {
+    Backend& on = Backend::of(dy.device());
+    Tensor dz = dy;
+    const bool changed = act != Unary::none || mask;
+    if (changed) dz = dy.like(dy.shape());
+    if (dx[2]) {
+      Tensor dbias = dx[2].into_sum();
+      on.epilogue_backward(dy, before_act, act, mask, dz, &dbias);
+    } else if (changed) {
+      on.epilogue_backward(dy, before_act, act, mask, dz, nullptr);
+    }
+    if (dx[0]) {
+      auto [out, add] = dx[0].into();
+      on.gemm({.a = dz, .b = weight, .y = out, .add = add, .bf16 = bf16});
+    }
+    if (dx[1]) {
+      auto [out, add] = dx[1].into();
+      on.gemm({.a = dz, .b = x, .y = out, .transpose_a = true, .add = add, .bf16 = bf16});
+    }
+    if (dx[3]) dx[3] += dy;
+  });
+}
+
+}  // namespace glossa

@@ -1,0 +1,66 @@
+// ops.h -- the vocabulary models are written in. Each op checks shapes (Code::shape), runs on the device of its first
+// input, and knows its gradient. Activations are [tokens, width]; a batch is one flat run of tokens.
+#pragma once
+#include <array>
+
+#include "autograd/tape.h"
+
+namespace glossa {
+
+struct Epilogue {  // what is folded into the end of a matrix product
+  Unary act = Unary::none;
+  float dropout = 0;
+  Tensor residual = {};
+};
+
+// residual + dropout(act(x weight^T + bias)): x [tokens, in], weight [out, in], bias [out] or absent.
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end = {});
+
+// [tokens, count * dim] read as [tokens, count, dim].
+Tensor heads(const Tensor& x, std::int64_t count);
+// Equal parts along the last dimension of a matrix: views, no copies.
+template <int n>
+std::array<Tensor, n> split(const Tensor& x) {
+  check(x.rank() == 2 && x.cols() % n == 0, Code::shape, "shape {} cannot be split into {} parts", to_string(x.shape()), n);
+  std::array<Tensor, n> parts;
+  const std::int64_t width = x.cols() / n;
+  for (int i = 0; i < n; ++i) parts[i] = x.slice(1, i * width, (i + 1) * width);
+  return parts;
+}
+
+struct AttentionOptions {
+  Mask mask = {};
+  float scale = 0;       // 0: 1 / sqrt(dim)
+  float dropout = 0;     // on the probabilities
+  Tensor key_rows = {};  // see Attention in backend.h; no gradient
+};
+// Scaled dot-product attention (Vaswani et al. 2017, eq. 1): q [queries, heads, dim]; k, v [keys, kv heads, dim], each
+// kv head serving heads / kv_heads heads. Result [queries, heads * dim].
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Sequences& queries, const Sequences& keys,
+                 const AttentionOptions& options = {});
+
+// Ba, Kiros & Hinton (2016): rows to mean 0 and variance 1, then gain and bias [width].
+Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps);
+
+struct EmbedOptions {
+  float scale = 1;
+  Tensor positions = {};  // [longest, width], a table added by position
+  Tensor position = {};   // i32 [tokens]: where each token stands in its sequence
+  float dropout = 0;
+};
+// dropout(scale * table[ids] + positions[position]): ids i32 [tokens], table [vocabulary, width].
+Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options = {});
+
+Tensor dropout(const Tensor& x, float p);                     // the identity unless a training tape is current
+Tensor gather_rows(const Tensor& x, const Tensor& rows);      // x[rows], rows i32
+
+struct CrossEntropyOptions {
+  float smoothing = 0;
+  double denominator = 0;  // what the sum is divided by; 0: the number of labels that count
+};
+// Mean loss, in nats, of predicting labels i32 [tokens] (-100: not counted) by softmax(hidden head^T + bias), a block of
+// rows at a time: the logits of the whole batch never exist. Result [1].
+Tensor cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& bias, const Tensor& labels,
+                     const CrossEntropyOptions& options = {});
+
+}  // namespace glossa
