@@ -8,7 +8,7 @@
 
 namespace glossa {
 
-std::string quoted(std::string_view foreign, std::size_t most) {
+std::string Quoted::operator()(std::string_view foreign, std::size_t most) const {
   std::string out = "\"";
   std::size_t i = 0;
   while (i < foreign.size() && i < most) {

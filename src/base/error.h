@@ -82,8 +82,12 @@ void check(bool condition, Code code, fmt::format_string<Args...> format, Args&&
   if (!condition) [[unlikely]] fail(code, format, std::forward<Args>(args)...);
 }
 
-// Foreign text made safe to print: quoted, control and invalid bytes escaped, cut after `most` bytes.
-std::string quoted(std::string_view foreign, std::size_t most = 120);
+// Foreign text made safe to print: quoted, control and invalid bytes escaped, cut after `most` bytes. An object and not
+// a function, so that std::quoted is never found in its place by the type of its argument.
+struct Quoted {
+  std::string operator()(std::string_view foreign, std::size_t most = 120) const;
+};
+inline constexpr Quoted quoted;
 
 // The closest of `known` to `word` if it is close enough to be a slip of the pen, else "". For "did you mean".
 template <class Range>

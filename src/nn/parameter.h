@@ -66,6 +66,7 @@ class ParameterList {
   ParameterList& operator=(const ParameterList&) = delete;
 
   Scope scope();
+  Device device() const { return options_.device; }
   const std::vector<Parameter>& all() const { return all_; }
   std::int64_t elements() const;
   void clear_gradients();
