@@ -1,0 +1,44 @@
+// command.h -- what the sub-commands share: one function each that adds itself to the program, and the way out for
+// results. Results go to standard output, everything else to standard error.
+#pragma once
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace CLI {
+class App;
+}
+
+namespace glossa::app {
+
+void add_train(CLI::App& program);
+void add_translate(CLI::App& program);
+void add_score(CLI::App& program);
+void add_tokenizer(CLI::App& program);
+void add_inspect(CLI::App& program);
+void add_data(CLI::App& program);
+void add_doctor(CLI::App& program);
+void add_bench(CLI::App& program);
+void add_completion(CLI::App& program);
+
+// Standard output, checked: a failed write is an Error(write), and a reader that has gone away ends the program quietly.
+class StandardOutput {
+ public:
+  void write(std::string_view text);  // buffered
+  void flush();
+  ~StandardOutput();  // flushes; a failure there is reported by `flush` only, so call it last
+
+ private:
+  std::string buffer_;
+};
+
+// Whether notes may be drawn over each other: standard error is a terminal and NO_COLOR is not asked for.
+bool terminal();
+// One line on standard error, unless --quiet.
+void note(std::string_view line);
+void set_quiet(bool quiet);
+
+// Adds --threads (0: all that the process may use) to a command; takes effect before its callback runs.
+void add_threads_option(CLI::App& command);
+
+}  // namespace glossa::app
