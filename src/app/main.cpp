@@ -51,12 +51,18 @@ std::vector<std::string> with_long_dashes(int argc, char** argv) {
   return words;
 }
 
+CLI::App* command_named(CLI::App& app, const std::string& name) {
+  for (CLI::App* sub : app.get_subcommands({}))
+    if (sub->get_name() == name) return sub;
+  return nullptr;
+}
+
 // The command that the words lead to, so that a wrong option can be compared with that command's.
 CLI::App* addressed(CLI::App& program, const std::vector<std::string>& words) {
   CLI::App* app = &program;
   for (const std::string& word : words) {
     if (word.starts_with("-")) continue;
-    CLI::App* next = app->get_subcommand_no_throw(word);
+    CLI::App* next = command_named(*app, word);
     if (!next) break;
     app = next;
   }
@@ -119,7 +125,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::RequiredError& e) {
     // A mistyped command arrives here as "a subcommand is required".
     for (const std::string& word : words)
-      if (!word.starts_with("-") && !program.get_subcommand_no_throw(word))
+      if (!word.starts_with("-") && !command_named(program, word))
         return report(Code::unknown_option, fmt::format("unknown command {}{}", quoted(word), suggestion(program, {}, word)));
     return report(Code::usage, std::string(e.what()) + "; see glossa --help");
   } catch (const CLI::ParseError& e) {
