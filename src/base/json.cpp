@@ -64,8 +64,8 @@ class Scan {
   bool end_array() { return --depth_, events_.end_array(place()), true; }
 
   bool parse_error(std::size_t position, const std::string& token, const nlohmann::detail::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: WHAT; last read: TEXT": the place is ours to
-    // say, in bytes, and the text ours to make safe.
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: WHAT; last read: TEXT": the place is
+    // ours to say, in bytes, and the text ours to make safe.
     std::string_view what = error.what();
     what.remove_prefix(std::min(what.find("] ") + 2, what.size()));
     if (what.starts_with("parse error at")) what.remove_prefix(std::min(what.find(": ") + 2, what.size()));
@@ -147,6 +147,27 @@ class Builder final : public JsonEvents {
   Json* member_ = nullptr;   // where the value of the key just read goes
 };
 
+// The parser holds a token twice before anybody can look at it, so a huge one is found beforehand.
+void check_tokens(std::string_view text, std::string_view origin, std::uint64_t most) {
+  if (text.size() <= most) return;
+  bool in_string = false;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    check(i - begin <= most, Code::size, "{}: byte {}: a token of more than the {} bytes allowed", origin,
+          begin, most);
+    if (in_string && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_string = !in_string;
+      begin = i;
+    } else if (!in_string &&
+               (static_cast<unsigned char>(c) <= ' ' || c == ',' || c == ':' || c == '[' || c == ']')) {
+      begin = i;
+    }
+  }
+}
+
 }  // namespace
 
 void scan_json(std::string_view text, std::string_view origin, const Limits& limits, JsonEvents& events) {
@@ -157,6 +178,7 @@ void scan_json(std::string_view text, std::string_view origin, const Limits& lim
   // The parser takes a NUL for the end of the document.
   const auto nul = text.find('\0');
   check(nul == std::string_view::npos, Code::json, "{}: byte {}: not JSON: a NUL byte", origin, nul);
+  check_tokens(text, origin, limits.json_token_bytes);
   Scan scan(text, origin, limits, events);
   const Cursor first(text.data(), scan.furthest()), last(text.data() + text.size(), scan.furthest());
   check(Json::sax_parse(first, last, &scan), Code::json, "{}: not JSON", origin);

@@ -6,16 +6,18 @@
 namespace glossa {
 
 struct Limits {
-  std::uint64_t json_bytes = 512u << 20;               // one JSON document (large vocabularies are some 30 MB)
-  int json_depth = 64;                                 // nesting of arrays and objects
+  std::uint64_t json_bytes = 512u << 20;       // one JSON document (large vocabularies are some 30 MB)
+  std::uint64_t json_token_bytes = 16u << 20;  // one string or number of it
+  int json_depth = 64;                         // nesting of arrays and objects
   std::uint64_t safetensors_header_bytes = 100'000'000;  // the format's own limit
-  std::uint64_t tensors = 1'000'000;                   // tensors in one file
-  int rank = 8;                                        // dimensions of a tensor in a file
-  std::size_t name_bytes = 1024;                       // the name of a tensor
-  std::uint64_t vocabulary = 16'000'000;               // tokens
-  std::uint64_t line_bytes = 16u << 20;                // one line of text
-  std::uint64_t yaml_bytes = 1u << 20;                 // one recipe
-  double inflate_ratio = 1032;                         // deflate cannot honestly do better
+  std::uint64_t tensors = 1'000'000;                     // tensors in one file
+  std::uint64_t metadata_bytes = 1u << 20;               // all of a safetensors file's __metadata__
+  int rank = 8;                           // dimensions of a tensor in a file, never more than 8
+  std::size_t name_bytes = 1024;          // the name of a tensor
+  std::uint64_t vocabulary = 16'000'000;  // tokens
+  std::uint64_t line_bytes = 16u << 20;   // one line of text
+  std::uint64_t yaml_bytes = 1u << 20;    // one recipe
+  double inflate_ratio = 1032;            // deflate cannot honestly do better
 };
 
 }  // namespace glossa
