@@ -189,8 +189,7 @@ std::string shown(const fs::path& path) {
   return plain ? name : safe;
 }
 
-// ----------------------------------------------------------------------------------------------------
-// FileHandle
+// ---- FileHandle ----
 
 FileHandle FileHandle::open_regular(const fs::path& path) {
   // Asked before opening, because opening some devices has effects; and again afterwards, because names can
@@ -286,8 +285,7 @@ std::string read_file(const fs::path& path, std::uint64_t most) {
   return text;
 }
 
-// ----------------------------------------------------------------------------------------------------
-// MappedFile
+// ---- MappedFile ----
 
 namespace {
 
@@ -392,8 +390,7 @@ void MappedFile::check_intact() const {
         "{}: changed while in use: somebody else wrote to it since it was opened", shown(path()));
 }
 
-// ----------------------------------------------------------------------------------------------------
-// AtomicFile
+// ---- AtomicFile ----
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   check_replaceable(path_, S_IFREG);
@@ -424,8 +421,7 @@ void write_file(const fs::path& path, std::string_view text) {
   file.commit();
 }
 
-// ------------------------------------------------------------------------------------------------
-// AtomicDirectory
+// ---- AtomicDirectory ----
 
 namespace {
 
@@ -590,8 +586,7 @@ void sync_directory(const fs::path& directory) {
     system_failure(Code::sync, "fsync", directory, errno);
 }
 
-// ------------------------------------------------------------------------------------------------------ the
-// rest
+// ---- the rest ----
 
 std::string sha256(Bytes bytes) {
   Sha256 hash;

@@ -362,8 +362,7 @@ SafetensorsHeader parse_safetensors(Bytes file, std::string_view origin, const L
   return header;
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// shards
+// ---- shards ----
 
 namespace {
 
@@ -412,8 +411,7 @@ ShardIndex parse_shard_index(std::string_view text, std::string_view origin, con
   return index;
 }
 
-// ----------------------------------------------------------------------------------------------------------
-// writing
+// ---- writing ----
 
 namespace {
 

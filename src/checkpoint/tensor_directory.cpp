@@ -52,10 +52,18 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, ignored));  // a dangling link is reported when it is opened
 }
 
+// The one file that holds everything, or "" if there must be an index.
+fs::path whole_file(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return path;
+  for (const char* name : kWhole)
+    if (is_there(path / name)) return path / name;
+  return {};
+}
+
 }  // namespace
 
-// -------------------------------------------------------------------------------------------------------
-// TensorFile
+// ---- TensorFile ----
 
 TensorFile::TensorFile(const fs::path& path, const Limits& limits)
     : file_(std::make_shared<MappedFile>(path)),
@@ -92,8 +100,7 @@ Tensor TensorFile::tensor(const TensorInfo& info) const {
   return copy;
 }
 
-// --------------------------------------------------------------------------------------------------
-// TensorDirectory
+// ---- TensorDirectory ----
 
 TensorDirectory::TensorDirectory(const fs::path& path, const Limits& limits) : path_(path) {
   const fs::path whole = whole_file(path);
