@@ -87,7 +87,10 @@ class Scan {
   }
   JsonEvents::Place token_until(std::uint64_t end) {
     std::uint64_t begin = last_end_;
-    while (begin < end && std::string_view(" \t\n\r,:").find(text_[begin]) != std::string_view::npos) ++begin;
+    const auto between = [](char c) {
+      return c == ',' || c == ':' || c == ' ' || c == '\n' || c == '\r' || c == '\t';
+    };
+    while (begin < end && between(text_[begin])) ++begin;
     last_end_ = end;
     return {begin, end};
   }
@@ -150,22 +153,28 @@ class Builder final : public JsonEvents {
 // The parser holds a token twice before anybody can look at it, so a huge one is found beforehand.
 void check_tokens(std::string_view text, std::string_view origin, std::uint64_t most) {
   if (text.size() <= most) return;
+  const auto check_length = [&](std::size_t begin, std::size_t end) {
+    check(end - begin <= most, Code::size, "{}: byte {}: a token of {} bytes, and at most {} are allowed",
+          origin, begin, end - begin, most);
+  };
+  std::size_t begin =
+      0;  // of what stands between two quotation marks, or outside of them between two separators
   bool in_string = false;
-  std::size_t begin = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    check(i - begin <= most, Code::size, "{}: byte {}: a token of more than the {} bytes allowed", origin,
-          begin, most);
-    if (in_string && c == '\\') {
-      ++i;
-    } else if (c == '"') {
+    if (c == '"') {
+      check_length(begin, i);
       in_string = !in_string;
-      begin = i;
-    } else if (!in_string &&
-               (static_cast<unsigned char>(c) <= ' ' || c == ',' || c == ':' || c == '[' || c == ']')) {
-      begin = i;
+      begin = i + 1;
+    } else if (in_string) {
+      if (c == '\\') ++i;
+    } else if (c == ',' || c == ':' || c == '[' || c == ']' || c == '{' || c == '}' ||
+               static_cast<unsigned char>(c) <= ' ') {
+      check_length(begin, i);
+      begin = i + 1;
     }
   }
+  check_length(begin, text.size());
 }
 
 }  // namespace

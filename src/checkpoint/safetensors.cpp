@@ -21,9 +21,9 @@ struct TypeRow {
   std::size_t bytes;
 };
 constexpr TypeRow kTypes[] = {
-    {ElementType::f64, "F64", 8},      {ElementType::f32, "F32", 4}, {ElementType::f16, "F16", 2},
-    {ElementType::bf16, "BF16", 2},    {ElementType::i64, "I64", 8}, {ElementType::i32, "I32", 4},
-    {ElementType::i16, "I16", 2},      {ElementType::i8, "I8", 1},   {ElementType::u8, "U8", 1},
+    {ElementType::i64, "I64", 8},      {ElementType::f64, "F64", 8},   {ElementType::f32, "F32", 4},
+    {ElementType::i32, "I32", 4},      {ElementType::bf16, "BF16", 2}, {ElementType::f16, "F16", 2},
+    {ElementType::i16, "I16", 2},      {ElementType::i8, "I8", 1},     {ElementType::u8, "U8", 1},
     {ElementType::boolean, "BOOL", 1},
 };
 
@@ -219,21 +219,45 @@ class HeaderReader final : public JsonEvents {
                                  : std::to_string(static_cast<std::uint64_t>(needed)));
   }
 
-  // Sorts the names, so that equal ones become neighbours.
+  // Sorts the names, so that equal ones become neighbours. (A hash table could be made to collide.)
   void check_names() {
-    auto& order = header_.by_name;
-    order.resize(header_.tensors.size());
-    std::iota(order.begin(), order.end(), 0u);
     const auto name = [&](std::uint32_t i) -> const std::string& { return header_.tensors[i].name; };
-    std::sort(order.begin(), order.end(), [&](auto a, auto b) {
-      const int c = name(a).compare(name(b));
-      return c != 0 ? c < 0 : a < b;
-    });
+    const auto order = sorted_by_name();
     const auto twin =
         std::adjacent_find(order.begin(), order.end(), [&](auto a, auto b) { return name(a) == name(b); });
     if (twin != order.end())
       fail(Code::safetensors, "{}: header: byte {}: duplicate key {}, which is also at byte {}", origin_,
            places_[twin[1]], quoted(name(*twin)), places_[*twin]);
+    header_.by_name = order;
+  }
+
+  // Names begin alike, so they are compared first by the eight bytes after what all have in common.
+  std::vector<std::uint32_t> sorted_by_name() const {
+    const auto& tensors = header_.tensors;
+    std::string_view common = tensors.empty() ? std::string_view() : tensors[0].name;
+    for (const TensorInfo& t : tensors)
+      common =
+          common.substr(0, std::mismatch(common.begin(), common.end(), t.name.begin(), t.name.end()).first -
+                               common.begin());
+    struct Key {
+      std::uint64_t bytes;
+      std::uint32_t index;
+    };
+    std::vector<Key> keys(tensors.size());
+    for (std::uint32_t i = 0; i < keys.size(); ++i) {
+      keys[i] = {0, i};
+      const std::string_view rest = std::string_view(tensors[i].name).substr(common.size(), 8);
+      for (std::size_t b = 0; b < 8; ++b)
+        keys[i].bytes = keys[i].bytes << 8 | (b < rest.size() ? static_cast<unsigned char>(rest[b]) : 0);
+    }
+    std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
+      if (a.bytes != b.bytes) return a.bytes < b.bytes;
+      const int c = tensors[a.index].name.compare(tensors[b.index].name);
+      return c != 0 ? c < 0 : a.index < b.index;
+    });
+    std::vector<std::uint32_t> order(keys.size());
+    std::transform(keys.begin(), keys.end(), order.begin(), [](const Key& key) { return key.index; });
+    return order;
   }
 
   std::string_view origin_;
@@ -293,12 +317,14 @@ void check_coverage(SafetensorsHeader& header, std::uint64_t data_bytes, std::st
   std::uint64_t covered = 0;
   for (std::uint32_t i : order) {
     const TensorInfo& t = tensors[i];
-    check(t.begin >= covered, Code::safetensors,
-          "{}: tensor {}: data_offsets [{}, {}] overlap another tensor's, which reach to {}", origin,
-          quoted(t.name), t.begin, t.end, covered);
-    check(t.begin == covered, Code::safetensors,
-          "{}: tensor {}: data_offsets [{}, {}] leave a hole: bytes {} to {} belong to no tensor", origin,
-          quoted(t.name), t.begin, t.end, covered, t.begin);
+    if (t.begin < covered)
+      fail(Code::safetensors,
+           "{}: tensor {}: data_offsets [{}, {}] overlap another tensor's, which reach to {}", origin,
+           quoted(t.name), t.begin, t.end, covered);
+    if (t.begin > covered)
+      fail(Code::safetensors,
+           "{}: tensor {}: data_offsets [{}, {}] leave a hole: bytes {} to {} belong to no tensor", origin,
+           quoted(t.name), t.begin, t.end, covered, t.begin);
     covered = t.end;
   }
   check(covered <= data_bytes, Code::safetensors,
@@ -439,15 +465,15 @@ std::string header_of(const NamedTensors& tensors, const Metadata& metadata) {
 
 void write_safetensors(const std::function<void(Bytes)>& write, NamedTensors tensors,
                        const Metadata& metadata) {
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-    const std::size_t x = size_of(a.second.dtype()), y = size_of(b.second.dtype());
-    return x != y ? x > y : a.first < b.first;
-  });
+  for (const auto& [name, tensor] : tensors)
+    if (!tensor) fail(Code::weights, "no tensor to write under the name {}", quoted(name));
+  const auto place = [](const auto& named) {
+    return std::pair<ElementType, std::string_view>(element_type_of(named.second.dtype()), named.first);
+  };
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [&](const auto& a, const auto& b) { return place(a) < place(b); });
   std::vector<std::string_view> names;
-  for (const auto& [name, tensor] : tensors) {
-    check(static_cast<bool>(tensor), Code::weights, "no tensor to write under the name {}", quoted(name));
-    names.push_back(name);
-  }
+  for (const auto& [name, tensor] : tensors) names.push_back(name);
   std::sort(names.begin(), names.end());
   const auto twin = std::adjacent_find(names.begin(), names.end());
   check(twin == names.end(), Code::weights, "two tensors to write under the name {}",

@@ -23,8 +23,9 @@
 
 namespace glossa {
 
-// The types of elements that are read. The format's others (F8_E4M3 and smaller) are refused by name.
-enum class ElementType : std::uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
+// The types of elements that are read, in the order in which the format's own library writes them: none
+// begins misaligned. The format's others (F8_E4M3 and smaller) are refused by name.
+enum class ElementType : std::uint8_t { i64, f64, f32, i32, bf16, f16, i16, i8, u8, boolean };
 std::size_t size_of(ElementType type);
 std::string_view name_of(ElementType type);  // as the format spells it: "F32", "BOOL"
 ElementType element_type_of(DType type);

@@ -74,9 +74,9 @@ Bytes TensorFile::bytes_of(const TensorInfo& info) const {
 }
 
 Tensor TensorFile::tensor(const TensorInfo& info) const {
-  check(info.rank <= Shape::kMost, Code::weights,
-        "{}: tensor {} has {} dimensions, and at most {} are supported", shown(path()), quoted(info.name),
-        info.rank, Shape::kMost);
+  if (info.rank > Shape::kMost)
+    fail(Code::weights, "{}: tensor {} has {} dimensions, and at most {} are supported", shown(path()),
+         quoted(info.name), info.rank, Shape::kMost);
   const Shape shape(info.shape());
   const DType dtype = dtype_for(info.type);
   const Bytes bytes = bytes_of(info);
