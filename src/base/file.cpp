@@ -577,6 +577,12 @@ void remove_leftovers(const fs::path& directory) {
   }
 }
 
+void make_directories(const fs::path& directory) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) system_failure(Code::open, "creating the directory", directory, error.value());
+}
+
 void sync_directory(const fs::path& directory) {
   const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   FileHandle handle = FileHandle::adopt(retried([&] { return ::open(directory.c_str(), flags); }), directory);

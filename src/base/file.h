@@ -128,6 +128,7 @@ std::string manifest_fault(const fs::path& directory);
 // directories).
 void remove_leftovers(const fs::path& directory);
 void sync_directory(const fs::path& directory);
+void make_directories(const fs::path& directory);  // with its parents; that it exists already is fine
 
 // SHA-256 in hexadecimal.
 std::string sha256(Bytes bytes);
