@@ -279,6 +279,22 @@ std::uint64_t little_endian(const std::byte* bytes) {
   return value;
 }
 
+// What the file is instead, as far as its first bytes tell.
+std::string_view resemblance(Bytes file) {
+  using namespace std::string_view_literals;
+  constexpr std::pair<std::string_view, std::string_view> kMagic[] = {
+      {"GGUF"sv, "; the file looks like GGUF"sv},
+      {"PK\3\4"sv, "; the file looks like a zip archive, such as torch.save writes"sv},
+      {"\x80\2"sv, "; the file looks like a Python pickle, such as torch.save once wrote"sv},
+      {"\x89HDF"sv, "; the file looks like HDF5"sv},
+      {"\x1F\x8B"sv, "; the file looks like gzip"sv},
+      {"version https://git-lfs"sv, "; the file is a Git LFS pointer, and the weights were not fetched"sv},
+  };
+  for (const auto& [magic, words] : kMagic)
+    if (as_text(file).starts_with(magic)) return words;
+  return "";
+}
+
 std::string_view header_text(Bytes file, std::string_view origin, const Limits& limits) {
   check(!file.empty(), Code::empty, "{}: file is empty", origin);
   check(file.size() >= kLengthBytes, Code::safetensors,
@@ -288,8 +304,9 @@ std::string_view header_text(Bytes file, std::string_view origin, const Limits& 
     const std::uint64_t swapped = __builtin_bswap64(length);
     check(swapped < 2 || swapped > rest, Code::safetensors,
           "{}: header length {:#x} looks byte-swapped: the format is little-endian", origin, length);
-    fail(Code::safetensors, "{}: header length {} reaches past the file, which has {} bytes after the length",
-         origin, length, rest);
+    fail(Code::safetensors,
+         "{}: header length {} reaches past the file, which has {} bytes after the length{}", origin, length,
+         rest, resemblance(file));
   }
   check(length <= limits.safetensors_header_bytes, Code::size,
         "{}: header length {} exceeds the {} bytes allowed", origin, length, limits.safetensors_header_bytes);

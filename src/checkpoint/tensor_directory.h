@@ -17,6 +17,7 @@ class TensorFile {
   explicit TensorFile(const fs::path& path, const Limits& limits = {});
 
   const fs::path& path() const { return file_->path(); }
+  std::uint64_t size() const { return file_->bytes().size(); }  // bytes of the file
   const SafetensorsHeader& header() const { return header_; }
   Bytes bytes_of(const TensorInfo& info) const;
   // A view of the file that keeps it mapped; it must not be written to. A copy where the data are misaligned.

@@ -330,6 +330,16 @@ TEST(Safetensors, A37_AByteSwappedLength) {
   EXPECT_THAT(refusal(swapped), AllOf(StartsWith("E3101"), HasSubstr("looks byte-swapped")));
 }
 
+TEST(Safetensors, C17_OtherFormatsAreCalledByTheirNames) {
+  using namespace std::string_literals;
+  const std::string rest(100, '\xFF');
+  EXPECT_THAT(refusal("GGUF\3\0\0\0"s + rest), HasSubstr("looks like GGUF"));
+  EXPECT_THAT(refusal("PK\3\4\0\0\x08\x08"s + rest), HasSubstr("zip archive"));
+  EXPECT_THAT(refusal("\x80\2\x8a\x0al\xfc\x9c\x46"s + rest), HasSubstr("pickle"));
+  EXPECT_THAT(refusal("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+              HasSubstr("Git LFS pointer"));
+}
+
 TEST(Safetensors, UnknownAndMissingKeysOfATensorAreRefused) {
   EXPECT_THAT(refusal(with_header(R"({"w":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"x":1}})")),
               HasSubstr("unknown key \"x\""));
