@@ -1,13 +1,33 @@
 #include "autograd/tape.h"
 
+#include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace glossa {
 namespace {
 thread_local Tape* current_tape = nullptr;
+std::atomic<std::int64_t> tapes{0};
+
+constexpr int kSerialShift = 32;
+
+bool in_training(const Tensor& x) {
+  const Leaf* leaf = x.storage()->leaf.get();
+  return leaf && leaf->trainable;
 }
 
-Tape::Tape(const Options& options) : options_(options), outer_(current_tape) { current_tape = this; }
+// As a matrix of evenly spaced rows, which is what kernels want: heads of a part of a product are not.
+Tensor by_rows(const Tensor& x) {
+  if (x.dense() || x.elements() == 0) return x;
+  return x.view({x.size(0), x.elements() / x.size(0)});
+}
+
+}  // namespace
+
+Tape::Tape(const Options& options)
+    : options_(options), outer_(current_tape), serial_(tapes++ & 0x7FFFFFFF) {
+  current_tape = this;
+}
 
 Tape::~Tape() {
   current_tape = outer_;
@@ -27,11 +47,21 @@ int Tape::new_slot(const Tensor& x) {
   return static_cast<int>(slots_.size()) - 1;
 }
 
+int Tape::index_of(const Tensor& x) const {
+  return x.slot() >> kSerialShift == serial_ ? static_cast<int>(x.slot() & 0x7FFFFFFF) : -1;
+}
+
+bool Tape::knows(const Tensor& x) const { return x && (index_of(x) >= 0 || in_training(x)); }
+
 int Tape::slot_of(const Tensor& x) {
   if (!x) return -1;
-  if (x.slot() >= 0) return x.slot();
+  if (const int index = index_of(x); index >= 0) {
+    check(!slots_[index].walked, Code::internal, "a tensor of shape {} is used after backward() passed its record",
+          to_string(x.shape()));
+    return index;
+  }
+  if (!in_training(x)) return -1;
   Leaf* leaf = x.storage()->leaf.get();
-  if (!leaf || !leaf->trainable) return -1;
   const auto [it, made] = leaves_.try_emplace(leaf, 0);
   if (made) {
     // The whole parameter, of which x may be a part: parameters fill their storage from its beginning.
@@ -43,14 +73,20 @@ int Tape::slot_of(const Tensor& x) {
 }
 
 void Tape::watch(Tensor& x) {
-  check(x.dense(), Code::shape, "only dense tensors can be watched");
-  x.set_slot(new_slot(x));
-  slots_[x.slot()].kept = true;
+  int index = index_of(x);
+  check(x.dense() && (index < 0 || x.elements() == slots_[index].elements), Code::shape,
+        "only whole and dense tensors can be watched, not a part of shape {}", to_string(x.shape()));
+  if (index < 0) {
+    index = new_slot(x);
+    x.set_slot(serial_ << kSerialShift | index);
+  }
+  slots_[index].kept = true;
 }
 
 Tensor Tape::gradient(const Tensor& watched) const {
-  check(watched.slot() >= 0, Code::shape, "the gradient of a tensor that was not watched");
-  return slots_[watched.slot()].gradient;
+  const int index = index_of(watched);
+  check(index >= 0 && slots_[index].kept, Code::shape, "the gradient of a tensor that was not watched");
+  return slots_[index].gradient;
 }
 
 // The memory of the slot's gradient; `empty` tells that nothing was written there yet.
@@ -71,7 +107,9 @@ Tensor Tape::base_gradient(Slot& slot, bool& empty) {
   return slot.gradient;
 }
 
-Grads::Slot Grads::operator[](int input) { return {tape_, places_[input].slot(), &places_[input]}; }
+Grads::Slot Grads::operator[](int input) {
+  return {tape_, static_cast<int>(places_[input].slot()), &places_[input]};
+}
 
 Grads::Into Grads::Slot::into() {
   Tape::Slot& slot = tape_.slots_[slot_];
@@ -93,9 +131,14 @@ Tensor Grads::Slot::into_sum() {
 }
 
 std::vector<Grads::Into> Grads::into_parts(std::initializer_list<int> inputs) {
-  std::unordered_map<int, std::int64_t> covered;
+  std::unordered_map<std::int64_t, std::int64_t> covered;
   for (int i : inputs) covered[places_[i].slot()] += places_[i].elements();
-  std::unordered_map<int, Into> bases;
+  // Inputs that are one tensor, as keys and values may be, are no parts: they are cleared and added to.
+  for (int i : inputs)
+    for (int j : inputs)
+      if (i < j && places_[i].slot() == places_[j].slot() && places_[i].offset() == places_[j].offset())
+        covered[places_[i].slot()] = -1;
+  std::unordered_map<std::int64_t, Into> bases;
   std::vector<Into> parts;
   for (int i : inputs) {
     const Tensor& place = places_[i];
@@ -127,10 +170,11 @@ void Grads::Slot::operator+=(const Tensor& g) {
     slot.gradient = g.view(slot.shape).detach();
     return;
   }
-  auto [out, add] = into();
+  const Into target = into();
+  Tensor out = by_rows(target.out);
   Backend& backend = Backend::of(slot.device);
   const Tensor same = g.shape() == out.shape() ? g : g.view(out.shape());
-  if (add)
+  if (target.add)
     backend.add(out, same, out);
   else
     backend.copy(same, out);
@@ -145,9 +189,12 @@ void Tape::backward(const Tensor& loss, double seed) {
 }
 
 void Tape::backward_from(const Tensor& y, const Tensor& dy) {
-  check(y.slot() >= 0, Code::shape, "backward() of a tensor that this tape did not record");
-  check(y.elements() == slots_[y.slot()].elements, Code::shape, "backward() of a part of a recorded tensor");
-  slots_[y.slot()].gradient = dy.view(slots_[y.slot()].shape);
+  check(index_of(y) >= 0, Code::shape, "backward() of a tensor that this tape did not record");
+  check(dy.shape() == y.shape(), Code::shape, "backward() of shape {} with a gradient of shape {}", to_string(y.shape()),
+        to_string(dy.shape()));
+  std::vector<Tensor> place{y.place()};
+  place[0].set_slot(slot_of(y));
+  Grads(*this, place)[0] += dy;
   // The walk itself is not recorded.
   struct Pause {
     Tape* before = std::exchange(current_tape, nullptr);
@@ -157,6 +204,7 @@ void Tape::backward_from(const Tensor& y, const Tensor& dy) {
     Entry entry = std::move(entries_.back());
     entries_.pop_back();
     Slot& slot = slots_[entry.output];
+    slot.walked = true;
     const Tensor incoming = slot.kept ? slot.gradient : std::exchange(slot.gradient, Tensor());
     if (!incoming) continue;  // nothing downstream depends on it
     Grads grads(*this, entry.places);
@@ -175,13 +223,7 @@ Dropout current_dropout(float p) {
 }
 
 bool recording(std::initializer_list<Tensor> inputs) {
-  if (!current_tape) return false;
-  for (const Tensor& x : inputs) {
-    if (!x) continue;
-    if (x.slot() >= 0) return true;
-    if (const Leaf* leaf = x.storage()->leaf.get(); leaf && leaf->trainable) return true;
-  }
-  return false;
+  return current_tape && std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return current_tape->knows(x); });
 }
 
 void refuse_gradient(std::string_view op, std::initializer_list<Tensor> inputs) {
@@ -189,6 +231,7 @@ void refuse_gradient(std::string_view op, std::initializer_list<Tensor> inputs) 
 }
 
 Tensor Tape::record(std::string_view op, Tensor y, std::span<const Tensor> inputs, Backward backward) {
+  check(y.dense(), Code::internal, "{} gave a strided view of shape {} as its result", op, to_string(y.shape()));
   Entry entry{op, -1, {}, std::move(backward)};
   entry.places.reserve(inputs.size());
   for (const Tensor& x : inputs) {
@@ -197,7 +240,7 @@ Tensor Tape::record(std::string_view op, Tensor y, std::span<const Tensor> input
     entry.places.push_back(std::move(place));
   }
   entry.output = new_slot(y);
-  y.set_slot(entry.output);
+  y.set_slot(serial_ << kSerialShift | entry.output);
   entries_.push_back(std::move(entry));
   return y;
 }

@@ -72,13 +72,16 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
   static Tape* current();
 
-  // Makes a tensor that is not a parameter known, so that `gradient` can be asked for it later.
+  // Keeps the gradient of `x`, so that it can be asked for after the walk: of a constant, which becomes known (in `x` and
+  // later copies of it), or of the whole result of an op.
   void watch(Tensor& x);
-  // Walks the list backwards from `loss` (one element) with d(loss) = `seed`, freeing each entry as soon as it is used.
+  // Walks the list backwards from `loss` (one element) with d(loss) = `seed`, freeing each entry as soon as it is used:
+  // nothing that was recorded before can be walked, or used in what is recorded later, a second time.
   void backward(const Tensor& loss, double seed = 1);
   // The same from any tensor and its gradient.
   void backward_from(const Tensor& y, const Tensor& dy);
   Tensor gradient(const Tensor& watched) const;  // after `backward`; absent if nothing depended on it
+  bool knows(const Tensor& x) const;              // recorded or watched here, or a parameter in training
 
   // Dropout with probability p for the next op that wants one; nothing if evaluating.
   Dropout next_dropout(float p);
@@ -94,7 +97,8 @@ class Tape {
   struct Entry {
     std::string_view op;
     int output;
-    std::vector<Tensor> places;  // inputs by place only: shape, strides and offset, without their memory
+    // Inputs by place only: shape, strides, offset, and index into slots_, without their memory.
+    std::vector<Tensor> places;
     Backward backward;
   };
   struct Slot {
@@ -104,14 +108,17 @@ class Tape {
     DType dtype = DType::f32;
     Device device;
     Leaf* leaf = nullptr;
-    bool kept = false;  // watched: not freed by the walk
+    bool kept = false;    // watched: not freed by the walk
+    bool walked = false;  // the entry that made it is gone
   };
-  int slot_of(const Tensor& x);  // -1: a constant
+  int index_of(const Tensor& x) const;  // of the slot that the tensor names, if it is one of this tape's; else -1
+  int slot_of(const Tensor& x);         // the same, and slots for parameters
   int new_slot(const Tensor& x);
   Tensor base_gradient(Slot& slot, bool& empty);
 
   Options options_;
   Tape* outer_;
+  std::int64_t serial_;  // the upper half of slots' names: what other tapes recorded is constant to this one
   std::vector<Entry> entries_;
   std::vector<Slot> slots_;
   std::unordered_map<Leaf*, int> leaves_;

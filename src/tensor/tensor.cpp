@@ -92,10 +92,15 @@ Tensor Tensor::view(const Shape& shape) const {
     }
     return t;
   }
-  // A strided matrix [rows, a * b] read as [rows, a, b].
-  check(rank() == 2 && shape.rank() == 3 && shape[0] == shape_[0], Code::shape, "cannot view a strided {} as {}",
-        to_string(shape_), to_string(shape));
-  t.strides_ = {strides_[0], shape[2], 1, 0};
+  // Dense but for the rows being apart: a part of a matrix [rows, a * b] read as [rows, a, b], or the reverse.
+  check(rank() > 0 && shape.rank() > 0 && shape[0] == shape_[0] && (shape_[0] == 0 || slice(0, 0, 1).dense()), Code::shape,
+        "cannot view a strided {} as {}", to_string(shape_), to_string(shape));
+  std::int64_t stride = 1;
+  for (int i = shape.rank() - 1; i > 0; --i) {
+    t.strides_[i] = stride;
+    stride *= shape[i];
+  }
+  t.strides_[0] = strides_[0];
   return t;
 }
 
@@ -116,6 +121,7 @@ Tensor Tensor::detach() const {
 
 Tensor Tensor::contiguous() const {
   if (dense()) return *this;
+  check_unrecorded();
   Tensor t = empty(shape_, dtype_, device());
   const std::size_t size = size_of(dtype_), row = static_cast<std::size_t>(cols()) * size;
   const auto* from = static_cast<const char*>(raw());
@@ -133,6 +139,7 @@ Tensor Tensor::contiguous() const {
 
 Tensor Tensor::to(Device device) const {
   if (!storage_ || device == this->device()) return *this;
+  check_unrecorded();
   Tensor t = empty(shape_, dtype_, device);
   const Tensor source = contiguous();
   std::memcpy(t.raw(), source.raw(), static_cast<std::size_t>(elements()) * size_of(dtype_));
@@ -166,6 +173,7 @@ To converted(From x) {
 
 Tensor Tensor::to(DType dtype) const {
   if (!storage_ || dtype == dtype_) return *this;
+  check_unrecorded();
   const Tensor source = contiguous();
   Tensor t = empty(shape_, dtype, device());
   const std::int64_t n = elements();
@@ -201,6 +209,10 @@ void Tensor::check_type(DType wanted) const {
 
 void Tensor::check_dense() const {
   check(dense(), Code::shape, "a strided view of shape {} was read as one run of elements", to_string(shape_));
+}
+
+void Tensor::check_unrecorded() const {
+  check(slot_ < 0, Code::internal, "a copy of a recorded tensor of shape {} would lose its gradient", to_string(shape_));
 }
 
 }  // namespace glossa

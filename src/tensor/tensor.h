@@ -77,12 +77,13 @@ class Tensor {
   bool dense() const;
 
   Tensor view(const Shape& shape) const;                               // same memory, other shape; dense tensors, or
-                                                                       // a split of the last dimension
+                                                                       // all but the first dimension of others
   Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;  // same memory, part of it
   Tensor detach() const;                                               // same memory, unknown to the tape
-  Tensor to(Device device) const;                                      // a copy; the same memory if already there
-  Tensor to(DType dtype) const;                                        // a copy; the same memory if already so
-  Tensor contiguous() const;                                           // dense; a copy only if it is not
+  // These have no gradient, so copying what a tape recorded is an Error: detach() it first.
+  Tensor to(Device device) const;  // a copy; the same memory if already there
+  Tensor to(DType dtype) const;    // a copy; the same memory if already so
+  Tensor contiguous() const;       // dense; a copy only if it is not
 
   // The address of the first element. T must be the element type.
   template <class T>
@@ -105,8 +106,8 @@ class Tensor {
 
   const std::shared_ptr<Storage>& storage() const { return storage_; }
   std::int64_t offset() const { return offset_; }  // of the first element in its storage, in elements
-  int slot() const { return slot_; }               // where the tape keeps its gradient; -1: nowhere
-  void set_slot(int slot) { slot_ = slot; }
+  std::int64_t slot() const { return slot_; }      // which tape keeps its gradient, and where; -1: none
+  void set_slot(std::int64_t slot) { slot_ = slot; }
   Tensor place() const;  // shape, strides, offset and slot without the memory
   // This tensor's place applied to other memory: how the gradient of a view is a view of the gradient.
   Tensor placed_in(const Tensor& other_base, std::int64_t base_offset) const;
@@ -114,13 +115,14 @@ class Tensor {
  private:
   void check_type(DType wanted) const;
   void check_dense() const;
+  void check_unrecorded() const;
 
   std::shared_ptr<Storage> storage_;
   std::int64_t offset_ = 0;
   Shape shape_;
   std::array<std::int64_t, Shape::kMost> strides_{};
   DType dtype_ = DType::f32;
-  int slot_ = -1;
+  std::int64_t slot_ = -1;
 };
 
 template <class T>
