@@ -50,12 +50,11 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Sequen
     bool all_fresh = true;
     for (const auto& part : parts) all_fresh &= !part.out || !part.add;
     for (int i = 0; i < 3; ++i) {
-      if (!parts[i].out) {
-        parts[i].out = inputs[i]->like(inputs[i]->shape());
-        if (!all_fresh) on.fill(parts[i].out, 0);
-      } else if (!all_fresh && !parts[i].add) {
-        on.fill(parts[i].out, 0);
-      }
+      const bool fresh = !parts[i].out || !parts[i].add;
+      if (!parts[i].out) parts[i].out = inputs[i]->like(inputs[i]->shape());
+      if (all_fresh || !fresh) continue;
+      Tensor rows = parts[i].out.view({inputs[i]->size(0), inputs[i]->size(1) * inputs[i]->size(2)});
+      on.fill(rows, 0);
     }
     const Attention again{.q = q, .k = k, .v = v, .queries = queries, .keys = keys, .mask = which, .scale = scale,
                           .dropout = mask, .logsumexp = &logsumexp};

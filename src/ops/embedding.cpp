@@ -8,8 +8,8 @@ namespace {
 void check_indices(const Tensor& indices, std::int64_t rows, const char* what) {
   const auto all = indices.span<std::int32_t>();
   const auto bad = std::find_if(all.begin(), all.end(), [&](std::int32_t i) { return i < 0 || i >= rows; });
-  check(bad == all.end(), Code::shape, "embed: {} {} of token {} is outside a table of {} rows", what,
-        bad == all.end() ? 0 : *bad, bad - all.begin(), rows);
+  check(bad == all.end(), Code::shape, "{} {} at {} is outside a table of {} rows", what, bad == all.end() ? 0 : *bad,
+        bad - all.begin(), rows);
 }
 
 }  // namespace
@@ -21,8 +21,8 @@ Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options
   check(!options.positions || (options.positions.cols() == table.cols() && options.position.shape() == ids.shape()),
         Code::shape, "embed: positions {} do not fit table {}", to_string(options.positions.shape()),
         to_string(table.shape()));
-  check_indices(ids, table.size(0), "id");
-  if (options.positions) check_indices(options.position, options.positions.size(0), "position");
+  check_indices(ids, table.size(0), "embed: id");
+  if (options.positions) check_indices(options.position, options.positions.size(0), "embed: position");
 
   const Dropout mask = current_dropout(options.dropout);
   Tensor y = table.like({ids.size(0), table.cols()});
@@ -34,6 +34,18 @@ Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options
     if (dx[1]) dpositions = dx[1].into_sum();
     Backend::of(dy.device()).embed_backward(dy, ids, scale, position, mask, dtable ? &dtable : nullptr,
                                             dpositions ? &dpositions : nullptr);
+  });
+}
+
+Tensor gather_rows(const Tensor& x, const Tensor& rows) {
+  check(x.rank() == 2 && rows.rank() == 1, Code::shape, "gather_rows: {} of {}", to_string(rows.shape()),
+        to_string(x.shape()));
+  check_indices(rows, x.size(0), "gather_rows: row");
+  Tensor y = x.like({rows.size(0), x.cols()});
+  Backend::of(x.device()).gather_rows(x, rows, y);
+  return recorded("gather_rows", y, {x}, [rows](const Tensor& dy, Grads& dx) {
+    Tensor out = dx[0].into_sum();
+    Backend::of(dy.device()).scatter_add_rows(dy, rows, out);
   });
 }
 

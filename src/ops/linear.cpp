@@ -3,7 +3,7 @@
 namespace glossa {
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end) {
-  check(x && weight && weight.rank() == 2 && x.cols() == weight.cols(), Code::shape,
+  check(x && weight && x.rank() > 0 && weight.rank() == 2 && x.cols() == weight.cols(), Code::shape,
         "linear: input {} does not fit weight {}", to_string(x.shape()), to_string(weight.shape()));
   const std::int64_t rows = x.rows(), width = weight.size(0);
   check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit weight {}", to_string(bias.shape()),
@@ -23,8 +23,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const E
   if (!keeps) return y;
 
   return recorded("linear", y, {x, weight, bias, end.residual},
-                  [x = x.detach(), weight = weight.detach(), before_act, mask, act = end.act, bf16](const Tensor& dy,
-                                                                                                     Grads& dx) {
+                  [x = recording({weight}) ? x.detach() : Tensor(), weight = recording({x}) ? weight.detach() : Tensor(),
+                   before_act, mask, act = end.act, bf16](const Tensor& dy, Grads& dx) {
     Backend& on = Backend::of(dy.device());
     Tensor dz = dy;
     const bool changed = act != Unary::none || mask;

@@ -25,7 +25,8 @@ double sum(const Tensor& x) {
 
 Tensor cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& bias, const Tensor& labels,
                      const CrossEntropyOptions& options) {
-  check(hidden.cols() == head.cols() && labels.elements() == hidden.rows() && (!bias || bias.elements() == head.size(0)),
+  check(hidden.rank() == 2 && head.rank() == 2 && hidden.cols() == head.cols() && labels.shape() == Shape{hidden.rows()} &&
+            (!bias || bias.elements() == head.size(0)),
         Code::shape, "cross_entropy: hidden {}, head {}, labels {} do not fit", to_string(hidden.shape()),
         to_string(head.shape()), to_string(labels.shape()));
   const std::int64_t rows = hidden.rows(), vocabulary = head.size(0);
@@ -36,32 +37,33 @@ Tensor cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& bia
   const double denominator = options.denominator > 0 ? options.denominator : std::max(counted, 1.0);
 
   // The gradient is made together with the loss, while a block of logits is at hand: that saves a product.
-  const bool keeps = recording({hidden, head, bias}), bf16 = bf16_products();
+  const bool keeps_hidden = recording({hidden}), keeps_head = recording({head}), keeps_bias = recording({bias});
+  const bool keeps = keeps_hidden || keeps_head || keeps_bias, bf16 = bf16_products();
   Backend& backend = Backend::of(hidden.device());
   Tensor dhidden, dhead, dbias;
-  if (keeps) {
-    dhidden = hidden.like(hidden.shape());
-    dhead = head.like(head.shape());
-    if (bias) {
-      dbias = head.like({vocabulary});
-      backend.fill(dbias, 0);
-    }
+  if (keeps_hidden) dhidden = hidden.like(hidden.shape());
+  if (keeps_head) dhead = head.like(head.shape());
+  if (keeps_bias) {
+    dbias = head.like({vocabulary});
+    backend.fill(dbias, 0);
   }
   const std::int64_t block = std::min(rows, rows_at_a_time(vocabulary));
   Tensor scratch = hidden.like({std::max<std::int64_t>(block, 1), vocabulary});
   Tensor losses = hidden.like({rows});
-  if (keeps && rows == 0) backend.fill(dhead, 0);
+  if (keeps_head && rows == 0) backend.fill(dhead, 0);
   for (std::int64_t begin = 0; begin < rows; begin += block) {
     const std::int64_t end = std::min(rows, begin + block);
     Tensor logits = scratch.slice(0, 0, end - begin), loss = losses.slice(0, begin, end);
     const Tensor h = hidden.slice(0, begin, end);
     backend.gemm({.a = h, .b = head, .y = logits, .transpose_b = true, .bias = bias, .bf16 = bf16});
     backend.cross_entropy(logits, labels.slice(0, begin, end), options.smoothing, keeps, 1 / denominator, loss);
-    if (!keeps) continue;
-    Tensor dh = dhidden.slice(0, begin, end);
-    backend.gemm({.a = logits, .b = head, .y = dh, .bf16 = bf16});
-    backend.gemm({.a = logits, .b = h, .y = dhead, .transpose_a = true, .add = begin > 0, .bf16 = bf16});
-    if (bias) backend.epilogue_backward(logits, {}, Unary::none, {}, logits, &dbias);
+    if (keeps_hidden) {
+      Tensor dh = dhidden.slice(0, begin, end);
+      backend.gemm({.a = logits, .b = head, .y = dh, .bf16 = bf16});
+    }
+    if (keeps_head)
+      backend.gemm({.a = logits, .b = h, .y = dhead, .transpose_a = true, .add = begin > 0, .bf16 = bf16});
+    if (keeps_bias) backend.epilogue_backward(logits, {}, Unary::none, {}, logits, &dbias);
   }
   Tensor y = hidden.like({1});
   backend.fill(y, sum(losses) / denominator);

@@ -3,7 +3,7 @@
 namespace glossa {
 
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps) {
-  check(gain.elements() == x.cols() && bias.elements() == x.cols(), Code::shape,
+  check(x && gain && bias && gain.elements() == x.cols() && bias.elements() == x.cols(), Code::shape,
         "layer_norm: gain {} and bias {} do not fit {}", to_string(gain.shape()), to_string(bias.shape()),
         to_string(x.shape()));
   Tensor y = x.like(x.shape());
@@ -17,8 +17,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, doubl
     Tensor dgain, dbias;
     if (dx[1]) dgain = dx[1].into_sum();
     if (dx[2]) dbias = dx[2].into_sum();
-    Grads::Into into{x.like(x.shape()), false};
-    if (dx[0]) into = dx[0].into();
+    Grads::Into into = dx[0] ? dx[0].into() : Grads::Into{x.like(x.shape()), false};
     Backend::of(dy.device()).norm_backward(x, gain, stats, dy, true, into.out, into.add, dgain ? &dgain : nullptr,
                                            dbias ? &dbias : nullptr);
   });
