@@ -9,7 +9,7 @@ namespace {
 
 // Section 3.5, with sines in the first half of the width and cosines in the second, as both families store them.
 // marian: wave lengths 10000^(2i / width); m2m_100 (after tensor2tensor): 10000^(i / (width / 2 - 1)).
-Tensor sinusoid_table(const TransformerConfig& c, Device device) {
+Tensor sinusoid_table(const TransformerConfig& c, Device device, DType dtype) {
   const std::int64_t half = c.d_model / 2;
   Tensor table = Tensor::empty({c.max_position_embeddings, c.d_model}, DType::f32, {});
   auto* out = table.data<float>();
@@ -24,7 +24,7 @@ Tensor sinusoid_table(const TransformerConfig& c, Device device) {
       out[p * c.d_model + i] = static_cast<float>(std::sin(angle));
       out[p * c.d_model + half + i] = static_cast<float>(std::cos(angle));
     }
-  return table.to(device);
+  return table.to(dtype).to(device);
 }
 
 // bart and mbart leave the first two rows of their tables unused (a trace of padding ids in fairseq).
@@ -60,12 +60,12 @@ DecoderLayer::DecoderLayer(const Scope& s, const TransformerConfig& c)
       feed_forward(s, c.d_model, c.decoder_ffn_dim),
       final_layer_norm(s / "final_layer_norm", c.d_model) {}
 
-StackEnds::StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding, Device device)
+StackEnds::StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding, const ParameterList& parameters)
     : tokens(std::move(embedding)) {
   if (c.learned_positions())
     positions = (s / "embed_positions").parameter("weight", {c.max_position_embeddings + kLearnedOffset, c.d_model}, embedding_init(c));
   else
-    sinusoids = sinusoid_table(c, device);
+    sinusoids = sinusoid_table(c, parameters.device(), parameters.dtype());
   if (c.embedding_norm()) embedding_norm.emplace_back(s / "layernorm_embedding", c.d_model);
   if (c.norm_before()) final_norm.emplace_back(s / "layer_norm", c.d_model);
 }
@@ -74,7 +74,11 @@ namespace {
 
 Parameter embedding_of(const Scope& s, const TransformerConfig& c, const Parameter& shared, const char* side, std::int64_t count) {
   if (shared) return shared;
-  return (s / side / "embed_tokens").parameter("weight", {count, c.d_model}, embedding_init(c));
+  // Under which other name a checkpoint may hold the table, being tied to it.
+  std::vector<std::string> aliases;
+  if (c.share_encoder_decoder_embeddings) aliases = {"model.shared.weight"};
+  if (c.tie_word_embeddings && std::string_view(side) == "decoder") aliases = {"lm_head.weight"};
+  return (s / side / "embed_tokens").parameter("weight", {count, c.d_model}, embedding_init(c), aliases);
 }
 
 }  // namespace
@@ -82,15 +86,16 @@ Parameter embedding_of(const Scope& s, const TransformerConfig& c, const Paramet
 Transformer::Transformer(ParameterList& parameters, const TransformerConfig& config)
     : config_(config),
       device_(parameters.device()),
-      shared_(config.share_encoder_decoder_embeddings
+      dtype_(parameters.dtype()),
+      shared_(config.one_embedding()
                   ? (parameters.scope() / "model" / "shared")
                         .parameter("weight", {config.vocab_size, config.d_model}, embedding_init(config),
                                    {"model.decoder.embed_tokens.weight", "model.encoder.embed_tokens.weight", "lm_head.weight"})
                   : Parameter()),
       encoder_ends_(parameters.scope() / "model" / "encoder", config,
-                    embedding_of(parameters.scope() / "model", config, shared_, "encoder", config.vocab_size), device_),
+                    embedding_of(parameters.scope() / "model", config, shared_, "encoder", config.vocab_size), parameters),
       decoder_ends_(parameters.scope() / "model" / "decoder", config,
-                    embedding_of(parameters.scope() / "model", config, shared_, "decoder", config.target_vocab_size()), device_) {
+                    embedding_of(parameters.scope() / "model", config, shared_, "decoder", config.target_vocab_size()), parameters) {
   config_.validate("model configuration");
   const Scope root = parameters.scope();
   for (int i = 0; i < config_.encoder_layers; ++i) encoder_.emplace_back(root / "model" / "encoder" / "layers" / i, config_);
@@ -189,7 +194,7 @@ Tensor Transformer::loss(const Seq2SeqBatch& batch, const LossOptions& options) 
                        {.smoothing = options.label_smoothing, .denominator = options.denominator});
 }
 
-KvCache Transformer::make_cache() const { return {static_cast<int>(config_.decoder_layers), config_.d_model, device_}; }
+KvCache Transformer::make_cache() const { return {static_cast<int>(config_.decoder_layers), config_.d_model, device_, dtype_}; }
 
 void Transformer::remember(const Tokens& source, const Tensor& rows, KvCache& memory) const {
   const Tensor encoded = encode(source);
@@ -247,8 +252,8 @@ Tensor Transformer::alignments(const Seq2SeqBatch& batch) const {
                                {.mask = {.causal = true}});
     return last.self_attn.out(a, {.residual = onto});
   });
-  const Tensor query = last.encoder_attn.query(config_.norm_before() ? last.encoder_attn_layer_norm(h) : h);
-  const Tensor key = last.encoder_attn.key_value(memory).slice(1, 0, config_.d_model).contiguous();
+  const Tensor query = last.encoder_attn.query(config_.norm_before() ? last.encoder_attn_layer_norm(h) : h).to(DType::f32);
+  const Tensor key = last.encoder_attn.key_value(memory).slice(1, 0, config_.d_model).contiguous().to(DType::f32);
   const auto targets = batch.target.sequences.starts.span<std::int32_t>(), sources = batch.source.sequences.starts.span<std::int32_t>();
   Tensor out = Tensor::zeros({query.rows(), batch.source.sequences.longest}, DType::f32, device_);
   std::vector<double> p;

@@ -50,7 +50,7 @@ struct StackEnds {
   Parameter tokens, positions;
   Tensor sinusoids;  // the table, where positions are not learned
   std::vector<LayerNorm> embedding_norm, final_norm;  // none or one
-  StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding, Device device);
+  StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding, const ParameterList& parameters);
 };
 
 struct LossOptions {
@@ -95,6 +95,7 @@ class Transformer {
 
   TransformerConfig config_;
   Device device_;
+  DType dtype_;
   Parameter shared_;  // the embedding of both sides, where they share it
   StackEnds encoder_ends_, decoder_ends_;
   std::vector<EncoderLayer> encoder_;

@@ -117,7 +117,7 @@ OrderedJson TransformerConfig::to_json() const {
   j["scale_embedding"] = scale_embedding;
   if (model_type == "marian") {
     j["static_position_embeddings"] = true;
-    j["share_encoder_decoder_embeddings"] = share_encoder_decoder_embeddings;
+    j["share_encoder_decoder_embeddings"] = one_embedding();
     j["normalize_before"] = false;
   }
   j["tie_word_embeddings"] = tie_word_embeddings;

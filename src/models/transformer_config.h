@@ -34,6 +34,8 @@ struct TransformerConfig {
   bool norm_before() const { return model_type == "m2m_100" || model_type == "mbart"; }
   bool learned_positions() const { return model_type == "bart" || model_type == "mbart"; }
   bool embedding_norm() const { return learned_positions(); }
+  // Hugging Face shares the tables of both sides only where the head is tied to them too.
+  bool one_embedding() const { return share_encoder_decoder_embeddings && tie_word_embeddings; }
   std::int64_t target_vocab_size() const { return decoder_vocab_size ? decoder_vocab_size : vocab_size; }
 
   // Error(config) names the file, the key, what was found and what is allowed.

@@ -32,8 +32,8 @@ void KvCache::reserve() {
   const auto wanted = static_cast<std::int64_t>(owners_.size());
   for (Tensor& layer : layers_) {
     const std::int64_t have = layer ? layer.size(0) : 0;
-    if (have >= wanted) continue;
-    Tensor larger = Tensor::empty({std::max<std::int64_t>({wanted, 2 * have, 256}), 2 * width_}, DType::f32, device_);
+    if (layer && have >= wanted) continue;
+    Tensor larger = Tensor::empty({std::max<std::int64_t>({wanted, 2 * have, 256}), 2 * width_}, dtype_, device_);
     if (have > 0) {
       Tensor beginning = larger.slice(0, 0, have);
       Backend::of(device_).copy(layer, beginning);

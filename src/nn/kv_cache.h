@@ -10,7 +10,8 @@ namespace glossa {
 class KvCache {
  public:
   // `width`: of keys and of values, each.
-  KvCache(int layers, std::int64_t width, Device device) : width_(width), device_(device), layers_(layers) {}
+  KvCache(int layers, std::int64_t width, Device device, DType dtype = DType::f32)
+      : width_(width), device_(device), dtype_(dtype), layers_(layers) {}
 
   // A free row, owned once. Rows may be owned by several sequences: `share` adds an owner, `release` takes one away.
   std::int32_t take();
@@ -27,6 +28,7 @@ class KvCache {
  private:
   std::int64_t width_;
   Device device_;
+  DType dtype_;
   std::vector<Tensor> layers_;
   std::vector<std::int32_t> owners_, free_;
 };

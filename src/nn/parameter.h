@@ -67,6 +67,7 @@ class ParameterList {
 
   Scope scope();
   Device device() const { return options_.device; }
+  DType dtype() const { return options_.dtype; }
   const std::vector<Parameter>& all() const { return all_; }
   std::int64_t elements() const;
   void clear_gradients();
