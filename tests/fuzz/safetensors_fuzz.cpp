@@ -12,8 +12,6 @@ namespace {
 
 using namespace glossa;
 
-constexpr std::size_t kLengthBytes = 8;
-
 void check_header(Bytes file, const SafetensorsHeader& header) {
   std::uint64_t covered = 0;
   for (const TensorInfo& t : header.tensors) {
@@ -64,6 +62,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 }
 
 #ifdef GLOSSA_FUZZ
+constexpr std::size_t kLengthBytes = 8;
+
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
 
 // Changed blindly, almost every input would die at its length. So most changes go to the header alone, and

@@ -1,0 +1,140 @@
+// glossa inspect on files, Hugging Face directories and training runs, good and damaged.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <fstream>
+
+#include "app/command.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "checkpoint/safetensors.h"
+
+namespace glossa {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class Inspect : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "glossa-inspect-XXXXXX").native();
+    folder = mkdtemp(pattern.data());
+  }
+  void TearDown() override { fs::remove_all(folder); }
+
+  // What the command prints. The Error it ends with, if any, is kept in `code`.
+  std::string output(std::vector<std::string> words) {
+    CLI::App program("test", "glossa");
+    program.require_subcommand(1);
+    app::add_inspect(program);
+    words.insert(words.begin(), "inspect");
+    std::reverse(words.begin(), words.end());
+    code = Code::internal;
+    testing::internal::CaptureStdout();
+    try {
+      program.parse(words);
+    } catch (const Error& error) {
+      code = error.code();
+    }
+    return testing::internal::GetCapturedStdout();
+  }
+
+  void put(const fs::path& name, std::string_view text) const { std::ofstream(folder / name) << text; }
+  void put_model(const fs::path& directory, std::vector<float> values) const {
+    save_safetensors(directory / "model.safetensors",
+                     {{"a.weight", Tensor::of(values)}, {"ids", Tensor::of(std::vector<std::int64_t>{3})}});
+  }
+
+  fs::path folder;
+  Code code = Code::internal;
+};
+
+TEST_F(Inspect, AFileShowsItsTensorsTypesSizesAndDigest) {
+  put_model(folder, {1, -2, 0});
+  const fs::path path = folder / "model.safetensors";
+  const std::string text = output({path.native(), "--statistics"});
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("sha256 " + sha256_of_file(path)), HasSubstr("parameters: 3"),
+                    HasSubstr("a.weight"), HasSubstr("[3]"), HasSubstr("not-a-number: 0, infinite: 0")));
+  EXPECT_THAT(output({path.native(), "--no-tensors"}), Not(HasSubstr("a.weight")));
+}
+
+TEST_F(Inspect, JsonHoldsTheSame) {
+  put_model(folder, {1, -2, 0});
+  put("config.json", R"({"model_type": "marian", "d_model": 8})");
+  const Json json = parse_json(output({folder.native(), "--json", "--statistics"}), "output");
+  EXPECT_EQ(json["parameters"], 3);
+  EXPECT_EQ(json["config"]["d_model"], 8);
+  EXPECT_EQ(json["files"][0]["sha256"], sha256_of_file(folder / "model.safetensors"));
+  EXPECT_EQ(json["types"]["I64"]["bytes"], 8);
+  ASSERT_EQ(json["tensors"].size(), 2u);
+  EXPECT_EQ(json["tensors"][0]["name"], "a.weight");
+  EXPECT_EQ(json["tensors"][0]["shape"], Json({3}));
+  EXPECT_EQ(json["tensors"][0]["statistics"]["minimum"], -2);
+  EXPECT_EQ(json["tensors"][0]["statistics"]["zero"], 1);
+}
+
+TEST_F(Inspect, ADirectoryShowsItsConfiguration) {
+  put_model(folder, {1});
+  put("config.json", R"({"model_type": "marian", "id2label": {"0": "x"}, "d_model": 8})");
+  EXPECT_THAT(output({folder.native()}),
+              AllOf(HasSubstr("model_type"), HasSubstr("\"marian\""), Not(HasSubstr("id2label"))));
+}
+
+TEST_F(Inspect, A29_ValuesThatAreNotFiniteAreCountedAndFailVerification) {
+  put_model(folder, {1, std::nanf(""), HUGE_VALF});
+  EXPECT_THAT(output({folder.native(), "--statistics"}), HasSubstr("not-a-number: 1, infinite: 1"));
+  EXPECT_EQ(code, Code::internal);
+  output({folder.native(), "--verify"});
+  EXPECT_EQ(code, Code::nonfinite);
+}
+
+TEST_F(Inspect, G11_ARunListsItsCheckpointsAndNamesTheDamagedOnes) {
+  for (const char* name : {"checkpoint-20", "checkpoint-100", "checkpoint-3"}) {
+    AtomicDirectory directory(folder / name);
+    put_model(directory.path(), {1});
+    directory.commit();
+  }
+  fs::create_directory(folder / "checkpoint-x");
+  std::string text = output({folder.native(), "--verify"});
+  EXPECT_EQ(code, Code::internal);
+  EXPECT_LT(text.find("checkpoint-3 "), text.find("checkpoint-20 "));
+  EXPECT_LT(text.find("checkpoint-20 "), text.find("checkpoint-100 "));
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("DAMAGED")), Not(HasSubstr("checkpoint-x"))));
+  std::ofstream(folder / "checkpoint-20" / "model.safetensors", std::ios::app) << "x";
+  text = output({folder.native(), "--verify"});
+  EXPECT_EQ(code, Code::run_state);
+  EXPECT_THAT(text, HasSubstr("checkpoint-20            DAMAGED"));
+  const Json json = parse_json(output({folder.native(), "--json"}), "output");
+  EXPECT_EQ(json["checkpoints"][1]["complete"], false);
+  EXPECT_EQ(json["checkpoints"][2]["step"], 100);
+  output({(folder / "checkpoint-3").native(), "--verify"});
+  EXPECT_EQ(code, Code::internal);
+}
+
+TEST_F(Inspect, A28_StrangeNamesAreShownEscaped) {
+  save_safetensors(folder / "m.safetensors", {{"\x1B[31m\n", Tensor::of(std::vector<float>{1})},
+                                              {"", Tensor::of(std::vector<float>{1})}});
+  const std::string text = output({(folder / "m.safetensors").native()});
+  EXPECT_THAT(text, AllOf(HasSubstr("\"\\x1b[31m\\x0a\""), Not(HasSubstr("\x1B")), HasSubstr("\"\"")));
+  EXPECT_EQ(
+      parse_json(output({(folder / "m.safetensors").native(), "--json"}), "output")["tensors"][1]["name"],
+      "\x1B[31m\n");
+}
+
+TEST_F(Inspect, WhatIsNotThereOrNotOursIsAnError) {
+  output({(folder / "absent").native()});
+  EXPECT_EQ(code, Code::open);
+  output({folder.native()});
+  EXPECT_EQ(code, Code::weights);
+  put("m.gguf", "GGUF" + std::string(100, '\xFF'));
+  output({(folder / "m.gguf").native()});
+  EXPECT_EQ(code, Code::safetensors);
+}
+
+}  // namespace
+}  // namespace glossa
