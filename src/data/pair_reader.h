@@ -27,11 +27,11 @@ enum class PairFormat : std::uint8_t {
 };
 
 struct CorpusFiles {
-  fs::path source, target;  // two files that are parallel by lines; "-" is standard input
-  fs::path file;            // or both sides in one
+  fs::path source = {}, target = {};  // two files that are parallel by lines; "-" is standard input
+  fs::path file = {};                 // or both sides in one
   PairFormat format = PairFormat::automatic;
   std::string source_column = "source", target_column = "target";  // keys of jsonl
-  std::string source_lang, target_lang;                            // keys within "translation"
+  std::string source_lang = {}, target_lang = {};                  // keys within "translation"
 
   std::vector<fs::path> paths() const;  // one or two
   std::string names() const;            // for messages

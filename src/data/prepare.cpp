@@ -240,6 +240,9 @@ PreparedPairs prepare_pairs(const Preparation& how) {
 PreparedPairs prepare_pairs(const CorpusFiles& files, const TextOptions& options,
                             const std::string& tokenizer_hash, Preparation how) {
   const std::string before = identity_of(files);
+  const auto check_unchanged = [&] {
+    check(identity_of(files) == before, Code::changed, "{}: changed while it was being read", files.names());
+  };
   TextOptions reading = options;
   reading.pass_over_long_lines = !how.filter.strict;
   // Opened when the first pair is asked for: a cache that serves needs no reading.
@@ -250,7 +253,7 @@ PreparedPairs prepare_pairs(const CorpusFiles& files, const TextOptions& options
     return reader->next(pair);
   };
   how.notes = [&] {
-    check(identity_of(files) == before, Code::changed, "{}: changed while it was being read", files.names());
+    check_unchanged();
     return reader->notes();
   };
   if (!before.empty())
@@ -258,7 +261,12 @@ PreparedPairs prepare_pairs(const CorpusFiles& files, const TextOptions& options
         fmt::format("{}{} {} {}\n{}\n{}\n{}\n{}\n{}", before, static_cast<int>(files.format),
                     static_cast<int>(options.invalid_utf8), options.limits.line_bytes, tokenizer_hash,
                     files.source_column, files.target_column, files.source_lang, files.target_lang);
-  return prepare_pairs(how);
+  try {
+    return prepare_pairs(how);
+  } catch (const Error&) {
+    check_unchanged();  // what else is wrong with a file that is being written does not matter
+    throw;
+  }
 }
 
 namespace {

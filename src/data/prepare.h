@@ -44,10 +44,10 @@ struct DataReport {
 };
 
 struct Preparation {
-  std::string name;  // of the data, for messages
-  PairStream pairs;
+  std::string name = {};  // of the data, for messages
+  PairStream pairs = {};
   std::function<CorpusNotes()> notes = {};  // asked for when the pairs have ended
-  Encode encode;
+  Encode encode = {};
   std::uint64_t vocabulary = 0;  // ids are less than this
   std::int32_t unknown = -1;     // the id of unknown pieces, to count them; -1: there is none
   PairFilter filter = {};
