@@ -1,0 +1,518 @@
+// score.cpp -- `glossa score`: BLEU, chrF and TER of files, with sacreBLEU's options and output.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+#include "base/error.h"
+#include "base/unicode.h"
+#include "data/byte_stream.h"
+#include "evaluate/bootstrap.h"
+#include "evaluate/metric.h"
+#include "evaluate/python_text.h"
+#include "evaluate/report.h"
+
+namespace glossa::app {
+namespace {
+
+using Lines = std::vector<std::string_view>;
+
+struct Options {
+  std::vector<std::string> references, inputs, metrics = {"bleu"};
+  int reference_fields = 1;
+  bool sentence_level = false;
+  std::string language_pair;
+
+  std::optional<std::string> tokenizer;
+  std::string smoothing = "exp";
+  BleuOptions bleu;
+  bool force = false;
+  ChrfOptions chrf;
+  TercomOptions ter;
+
+  bool confidence = false, paired_bootstrap = false, paired_randomization = false;
+  int confidence_resamples = 1000, paired_resamples = 1000, paired_trials = 10000;
+  std::string seed = "12345";
+
+  ReportStyle style;
+  bool json = false, no_color = false;
+  std::string format = "json";
+
+  bool paired() const { return paired_bootstrap || paired_randomization; }
+};
+
+// ---- reading
+
+// A file's text and its lines without white space at their ends. Lines end in \n alone, as sacreBLEU has it,
+// and a byte order mark is a character like any other: it would count in the reference score too.
+class TextFile {
+ public:
+  explicit TextFile(const std::string& path, bool universal_newlines = false) {
+    ByteStream stream = ByteStream::open(path);
+    constexpr std::size_t kBlock = 1 << 20;
+    for (std::size_t n = kBlock; n > 0;) {
+      const std::size_t size = text_.size();
+      text_.resize(size + kBlock);
+      n = stream.read(std::as_writable_bytes(std::span(text_).subspan(size)));
+      text_.resize(size + n);
+    }
+    name_ = stream.name();
+    if (universal_newlines) unify_newlines();
+    split();
+  }
+  const std::string& name() const { return name_; }
+  const Lines& lines() const { return lines_; }
+
+ private:
+  void unify_newlines() {
+    std::size_t to = 0;
+    for (std::size_t from = 0; from < text_.size(); ++from) {
+      const bool carriage_return = text_[from] == '\r';
+      if (carriage_return && from + 1 < text_.size() && text_[from + 1] == '\n') continue;
+      text_[to++] = carriage_return ? '\n' : text_[from];
+    }
+    text_.resize(to);
+  }
+
+  void split() {
+    const std::string_view text = text_;
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t end = std::min(text.find('\n', begin), text.size());
+      const std::string_view line = text.substr(begin, end - begin);
+      if (const auto bad = utf8_error(line))
+        fail(Code::utf8, "{}: line {}, byte {} (offset {}): 0x{:02X} is not UTF-8 here", name_,
+             lines_.size() + 1, *bad + 1, begin + *bad, static_cast<unsigned char>(line[*bad]));
+      lines_.push_back(python_rstrip(line));
+      begin = end + 1;
+    }
+  }
+
+  std::string name_, text_;
+  Lines lines_;
+};
+
+Lines tab_fields(std::string_view line, std::size_t most) {
+  Lines fields;
+  while (fields.size() + 1 < most) {
+    const std::size_t tab = line.find('\t');
+    if (tab == line.npos) break;
+    fields.push_back(line.substr(0, tab));
+    line.remove_prefix(tab + 1);
+  }
+  fields.push_back(line);
+  return fields;
+}
+
+struct Corpus {
+  std::vector<std::unique_ptr<TextFile>> files;  // what the views point into
+  std::vector<Lines> references;                 // [references][segments]
+  std::vector<std::string> names;                // [systems]
+  std::vector<Lines> systems;                    // [systems][segments]
+};
+
+const TextFile& read_into(Corpus& corpus, const std::string& path, bool universal_newlines = false) {
+  return *corpus.files.emplace_back(std::make_unique<TextFile>(path, universal_newlines));
+}
+
+void read_references(const Options& options, Corpus& corpus) {
+  if (options.reference_fields == 1) {
+    for (const std::string& path : options.references)
+      corpus.references.push_back(read_into(corpus, path).lines());
+    return;
+  }
+  check(options.references.size() == 1, Code::usage,
+        "--num-refs splits one file of references at its tabs, but there are {} files",
+        options.references.size());
+  const auto fields_wanted = static_cast<std::size_t>(options.reference_fields);
+  corpus.references.resize(fields_wanted);
+  const TextFile& file = read_into(corpus, options.references[0]);
+  for (std::size_t i = 0; i < file.lines().size(); ++i) {
+    const Lines fields = tab_fields(file.lines()[i], fields_wanted);
+    check(fields.size() == fields_wanted, Code::text_data,
+          "{}: line {}: has {} tab-separated references instead of {} (--num-refs)", file.name(), i + 1,
+          fields.size(), fields_wanted);
+    for (std::size_t r = 0; r < fields.size(); ++r) corpus.references[r].push_back(fields[r]);
+  }
+}
+
+// Standard input holds one system in each tab-separated column; the first line says how many.
+void read_systems_from_columns(Corpus& corpus) {
+  const TextFile& file = read_into(corpus, "-", true);
+  const Lines lines = file.lines().empty() ? Lines{""} : file.lines();
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const Lines fields = tab_fields(lines[i], lines[i].size() + 1);
+    if (i == 0) corpus.systems.resize(fields.size());
+    check(fields.size() == corpus.systems.size(), Code::text_data,
+          "{}: line {}: has {} tab-separated systems, the first line has {}", file.name(), i + 1,
+          fields.size(), corpus.systems.size());
+    for (std::size_t s = 0; s < fields.size(); ++s)
+      corpus.systems[s].push_back(i == 0 ? fields[s] : python_rstrip(fields[s]));
+  }
+  for (std::size_t s = 0; s < corpus.systems.size(); ++s)
+    corpus.names.push_back("System " + std::to_string(s + 1));
+}
+
+void read_systems(const Options& options, Corpus& corpus) {
+  if (options.inputs.empty()) {
+    read_systems_from_columns(corpus);
+  } else {
+    for (const std::string& path : options.inputs) {
+      if (std::find(corpus.names.begin(), corpus.names.end(), path) != corpus.names.end()) {
+        check(options.paired() && path == corpus.names[0], Code::usage, "system {} is given twice",
+              quoted(path));
+        note(fmt::format("{} is the baseline already, and not compared with itself", quoted(path)));
+        continue;
+      }
+      corpus.systems.push_back(read_into(corpus, path).lines());
+      corpus.names.push_back(path);
+    }
+  }
+  if (!options.paired()) return;
+  if (!options.inputs.empty()) {
+    corpus.names[0] = "Baseline: " + corpus.names[0];
+    return;
+  }
+  for (std::size_t s = corpus.names.size(); s-- > 0;)
+    corpus.names[s] = s == 0 ? "Baseline" : "System " + std::to_string(s);
+}
+
+void check_lengths(const Options& options, const Corpus& corpus) {
+  const auto reference_name = [&](std::size_t r) {
+    return options.references.size() > 1 ? shown(options.references[r]) : shown(options.references[0]);
+  };
+  for (std::size_t s = 0; s < corpus.systems.size(); ++s) {
+    const std::string name = options.inputs.empty() ? "standard input" : shown(corpus.names[s]);
+    check(!corpus.systems[s].empty(), Code::empty, "{}: has no lines", name);
+    for (std::size_t r = 0; r < corpus.references.size(); ++r)
+      check(corpus.references[r].size() == corpus.systems[s].size(), Code::line_counts,
+            "{} has {} lines, but its reference {} has {}", name, corpus.systems[s].size(), reference_name(r),
+            corpus.references[r].size());
+  }
+}
+
+// ---- the metrics asked for
+
+// sacreBLEU's choice for a target language, if the user has not made one.
+BleuTokenizer chosen_tokenizer(const Options& options) {
+  const std::size_t dash = options.language_pair.find('-');
+  check(options.language_pair.empty() || dash != std::string::npos, Code::usage,
+        "language pair {} is not of the form en-de", quoted(options.language_pair));
+  const std::string target = options.language_pair.empty() ? "" : options.language_pair.substr(dash + 1);
+  const std::string best = target == "zh"   ? "zh"
+                           : target == "ja" ? "ja-mecab"
+                           : target == "ko" ? "ko-mecab"
+                                            : "13a";
+  if (options.tokenizer && best != "13a" && *options.tokenizer != best)
+    note(fmt::format("consider the tokenizer {} for {}", best, target));
+  return bleu_tokenizer(options.tokenizer.value_or(best));
+}
+
+BleuSmoothing smoothing_named(const std::string& name) {
+  if (name == "exp") return BleuSmoothing::exp;
+  if (name == "floor") return BleuSmoothing::floor;
+  if (name == "add-k") return BleuSmoothing::add_k;
+  return BleuSmoothing::none;
+}
+
+Bleu make_bleu(const Options& options) {
+  BleuOptions bleu = options.bleu;
+  bleu.tokenizer = chosen_tokenizer(options);
+  bleu.smoothing = smoothing_named(options.smoothing);
+  bleu.effective_order = options.sentence_level;
+  const bool takes_value = bleu.smoothing == BleuSmoothing::floor || bleu.smoothing == BleuSmoothing::add_k;
+  if (bleu.smooth_value && !takes_value)
+    note(fmt::format("--smooth-value is for floor and add-k, and has no effect on {}", options.smoothing));
+  return Bleu(bleu);
+}
+
+// In sacreBLEU's order, whatever the order on the command line.
+std::vector<Metric> make_metrics(const Options& options) {
+  const auto asked_for = [&](std::string_view name) {
+    return std::find(options.metrics.begin(), options.metrics.end(), name) != options.metrics.end();
+  };
+  std::vector<Metric> metrics;
+  if (asked_for("bleu")) metrics.emplace_back(make_bleu(options));
+  if (asked_for("chrf")) metrics.emplace_back(Chrf(options.chrf));
+  if (asked_for("ter")) metrics.emplace_back(Ter(options.ter));
+  return metrics;
+}
+
+// BLEU of text that was tokenised before is not comparable with anybody's.
+void warn_if_tokenized(const Options& options, const Lines& system) {
+  constexpr std::ptrdiff_t kSuspicious = 100;
+  if (options.force ||
+      std::find(options.metrics.begin(), options.metrics.end(), "bleu") == options.metrics.end())
+    return;
+  if (std::count_if(system.begin(), system.end(),
+                    [](std::string_view line) { return line.ends_with(" ."); }) < kSuspicious)
+    return;
+  note(
+      "100 lines or more end in a tokenized period; BLEU is defined on detokenized text (--force silences "
+      "this)");
+}
+
+std::uint64_t seed_of(const Options& options) {
+  if (options.seed == "none" || options.seed == "None") {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+  }
+  std::uint64_t seed = 0;
+  const auto [end, error] =
+      std::from_chars(options.seed.data(), options.seed.data() + options.seed.size(), seed);
+  check(error == std::errc() && end == options.seed.data() + options.seed.size(), Code::bad_value,
+        "--seed {} is neither a whole number from 0 nor none", quoted(options.seed));
+  return seed;
+}
+
+// ---- the jobs
+
+void score_sentences(const Options& options, const Corpus& corpus, StandardOutput& out) {
+  check(options.metrics.size() == 1, Code::usage, "--sentence-level takes one metric, not {}",
+        options.metrics.size());
+  check(corpus.systems.size() == 1, Code::usage, "--sentence-level takes one system, not {}",
+        corpus.systems.size());
+  check(!options.confidence && !options.paired(), Code::usage,
+        "--sentence-level allows no statistical tests");
+  const Metric metric = make_metrics(options)[0];
+  const References references(corpus.references);
+  const SegmentStatistics statistics = segment_statistics(metric, corpus.systems[0], references);
+  ReportedScore reported = {{}, signature(metric, references.count())};
+  for (std::size_t i = 0; i < statistics.segments(); ++i) {
+    reported.score = score(metric, statistics[i]);
+    out.write(score_line(reported, options.style) + '\n');
+  }
+}
+
+void score_system(const Options& options, const Corpus& corpus, StandardOutput& out) {
+  warn_if_tokenized(options, corpus.systems[0]);
+  const References references(corpus.references);
+  std::optional<Resampling> resampling;
+  // One resample says nothing about confidence, and sacreBLEU then draws none.
+  if (options.confidence && options.confidence_resamples > 1)
+    resampling = Resampling{.bootstrap = options.confidence_resamples, .seed = seed_of(options)};
+  std::vector<ReportedScore> scores;
+  for (const Metric& metric : make_metrics(options)) {
+    const SegmentStatistics statistics = segment_statistics(metric, corpus.systems[0], references);
+    ReportedScore& reported = scores.emplace_back();
+    reported.score = score(metric, statistics.sum());
+    reported.signature = signature(metric, references.count(), resampling);
+    if (resampling)
+      reported.confidence =
+          bootstrap_confidence(metric, statistics, *resampling->bootstrap, resampling->seed);
+  }
+  out.write(options.format == "json" ? score_json(scores, options.style)
+                                     : score_lines(scores, options.style));
+}
+
+std::vector<PairedResult> compared(const Options& options, const Metric& metric,
+                                   std::span<const SegmentStatistics> systems, std::uint64_t seed) {
+  if (options.paired_bootstrap) return paired_bootstrap(metric, systems, options.paired_resamples, seed);
+  if (options.paired_randomization) return paired_randomization(metric, systems, options.paired_trials, seed);
+  std::vector<PairedResult> results;
+  for (const SegmentStatistics& system : systems) results.push_back({score(metric, system.sum()).value});
+  return results;
+}
+
+void compare_systems(const Options& options, const Corpus& corpus, StandardOutput& out) {
+  check(!options.confidence, Code::usage,
+        "--confidence is for one system; --paired-bs and --paired-ar are for several");
+  for (const Lines& system : corpus.systems) warn_if_tokenized(options, system);
+  const References references(corpus.references);
+  Comparison comparison = {.systems = corpus.names};
+  std::optional<Resampling> resampling;
+  if (options.paired_bootstrap) {
+    comparison.test = Comparison::Test::bootstrap, comparison.trials = options.paired_resamples;
+    resampling = Resampling{.bootstrap = options.paired_resamples, .seed = seed_of(options)};
+  } else if (options.paired_randomization) {
+    comparison.test = Comparison::Test::randomization, comparison.trials = options.paired_trials;
+    resampling = Resampling{.randomization = options.paired_trials, .seed = seed_of(options)};
+  }
+  for (const Metric& metric : make_metrics(options)) {
+    std::vector<SegmentStatistics> systems;
+    for (const Lines& system : corpus.systems)
+      systems.push_back(segment_statistics(metric, system, references));
+    comparison.metrics.push_back({score(metric, systems[0].sum()).name,
+                                  signature(metric, references.count(), resampling),
+                                  compared(options, metric, systems, resampling ? resampling->seed : 0)});
+  }
+  if (options.format == "json") {
+    out.write(comparison_json(comparison, options.style));
+  } else {
+    out.write(comparison_table(comparison, options.format == "latex" ? TableFormat::latex : TableFormat::text,
+                               options.style));
+  }
+}
+
+void run(Options options) {
+  // sacreBLEU's variable goes before its option.
+  if (const char* format = std::getenv("SACREBLEU_FORMAT")) {
+    std::string name(format);
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    if (name == "json" || name == "text" || name == "latex") options.format = name;
+  }
+  if (options.json) options.format = "json";
+  const char* no_color = std::getenv("NO_COLOR");
+  options.style.colors =
+      !options.no_color && !(no_color && *no_color) && isatty(STDOUT_FILENO) && options.format != "json";
+  make_metrics(options);  // refuses their options before anything is read
+
+  Corpus corpus;
+  read_references(options, corpus);
+  read_systems(options, corpus);
+  check_lengths(options, corpus);
+  check(!options.paired() || corpus.systems.size() > 1, Code::usage,
+        "a paired test needs several systems (-i SYSTEM1 SYSTEM2 ...)");
+  StandardOutput out;
+  if (options.sentence_level) {
+    score_sentences(options, corpus, out);
+  } else if (corpus.systems.size() == 1) {
+    score_system(options, corpus, out);
+  } else {
+    compare_systems(options, corpus, out);
+  }
+  out.flush();
+}
+
+// ---- the command line
+
+void add_metric_options(CLI::App& command, Options& o) {
+  const char* const bleu = "BLEU";
+  command.add_option("--smooth-method,-s", o.smoothing, "Smoothing of orders without a match")
+      ->check(CLI::IsMember({"none", "floor", "add-k", "exp"}))
+      ->capture_default_str()
+      ->group(bleu);
+  command
+      .add_option("--smooth-value,--sv", o.bleu.smooth_value,
+                  "Value of floor (0.1 if absent) and add-k (1 if absent)")
+      ->group(bleu);
+  command
+      .add_option("--tokenize,--tok", o.tokenizer,
+                  "13a, intl, zh, char or none; zh for -l ...-zh, else 13a, if absent")
+      ->type_name("NAME")
+      ->group(bleu);
+  command.add_flag("--lowercase,--lc", o.bleu.lowercase, "Ignore case")->group(bleu);
+  command.add_flag("--force", o.force, "The input is detokenized, whatever it looks like")->group(bleu);
+
+  const char* const chrf = "chrF";
+  command.add_option("--chrf-char-order,--cc", o.chrf.char_order, "Longest n-grams of characters")
+      ->capture_default_str()
+      ->group(chrf);
+  command.add_option("--chrf-word-order,--cw", o.chrf.word_order, "Longest n-grams of words; 2 is chrF++")
+      ->capture_default_str()
+      ->group(chrf);
+  command.add_option("--chrf-beta", o.chrf.beta, "Weight of recall")->capture_default_str()->group(chrf);
+  command.add_flag("--chrf-whitespace", o.chrf.whitespace, "White space takes part in n-grams")->group(chrf);
+  command.add_flag("--chrf-lowercase", o.chrf.lowercase, "Ignore case")->group(chrf);
+  command.add_flag("--chrf-eps-smoothing", o.chrf.eps_smoothing, "Smooth as chrF++.py, NLTK and Moses do")
+      ->group(chrf);
+
+  const char* const ter = "TER";
+  command.add_flag("--ter-case-sensitive", o.ter.case_sensitive, "Do not ignore case")->group(ter);
+  command
+      .add_flag("--ter-asian-support", o.ter.asian_support,
+                "Split (with --ter-normalized) CJK characters, remove (with --ter-no-punct) CJK punctuation")
+      ->group(ter);
+  command.add_flag("--ter-no-punct", o.ter.no_punctuation, "Remove punctuation")->group(ter);
+  command.add_flag("--ter-normalized", o.ter.normalized, "Unescape entities and split punctuation")
+      ->group(ter);
+}
+
+void add_test_options(CLI::App& command, Options& o) {
+  const char* const group = "Statistical tests";
+  const auto count = CLI::Range(1, 10'000'000);
+  command
+      .add_flag("--confidence,--ci", o.confidence,
+                "Confidence interval of one system by bootstrap resampling")
+      ->group(group);
+  command.add_option("--confidence-n,--cin", o.confidence_resamples, "Resamples for --confidence")
+      ->check(count)
+      ->capture_default_str()
+      ->group(group);
+  CLI::Option* bootstrap = command
+                               .add_flag("--paired-bs,--pbs", o.paired_bootstrap,
+                                         "Compare with the first system by paired bootstrap resampling")
+                               ->group(group);
+  command
+      .add_flag("--paired-ar,--par", o.paired_randomization,
+                "Compare with the first system by approximate randomization")
+      ->excludes(bootstrap)
+      ->group(group);
+  command.add_option("--paired-bs-n,--pbsn", o.paired_resamples, "Resamples for --paired-bs")
+      ->check(count)
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--paired-ar-n,--parn", o.paired_trials, "Trials for --paired-ar")
+      ->check(count)
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--seed", o.seed, "Seed of the resampling, or none for a new one each time")
+      ->envname("SACREBLEU_SEED")
+      ->capture_default_str()
+      ->group(group);
+}
+
+void add_output_options(CLI::App& command, Options& o) {
+  const char* const group = "Output";
+  command.add_flag("--score-only,-b", o.style.score_only, "Print numbers only")->group(group);
+  command.add_option("--width,-w", o.style.digits, "Digits behind the point")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--format,-f", o.format,
+                  "json, text, or for several systems latex; SACREBLEU_FORMAT goes before it")
+      ->check(CLI::IsMember({"json", "text", "latex"}))
+      ->capture_default_str()
+      ->group(group);
+  command.add_flag("--json", o.json, "JSON, whatever else asks for another format")->group(group);
+  command.add_flag("--short,--sh", o.style.short_names, "Shorter signatures")->group(group);
+  command.add_flag("--no-color,--nc", o.no_color, "No colours on a terminal")->group(group);
+}
+
+}  // namespace
+
+void add_score(CLI::App& program) {
+  CLI::App* command =
+      program.add_subcommand("score", "Score translations: BLEU, chrF and TER as sacreBLEU has them");
+  const auto options = std::make_shared<Options>();
+  Options& o = *options;
+  command->add_option("REF", o.references, "References, one file each, one segment a line; .gz and .zst too")
+      ->required();
+  command
+      ->add_option("--input,-i", o.inputs,
+                   "Translations to score, one file for each system, - for standard input; without it, "
+                   "systems in tab-separated columns of standard input")
+      ->type_name("HYP");
+  command->add_option("--metrics,-m", o.metrics, "Any of bleu, chrf, ter")
+      ->check(CLI::IsMember({"bleu", "chrf", "ter"}))
+      ->capture_default_str();
+  command->add_flag("--sentence-level,--sl", o.sentence_level, "Score each line");
+  command
+      ->add_option("--num-refs,--nr", o.reference_fields, "References in tab-separated columns of one file")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--language-pair,-l", o.language_pair, "Such as en-zh: chooses the tokenizer")
+      ->type_name("PAIR");
+  add_metric_options(*command, o);
+  add_test_options(*command, o);
+  add_output_options(*command, o);
+  add_threads_option(*command);
+  command->footer(
+      "Examples:\n"
+      "  glossa score test.de -i hypotheses.de -m bleu chrf ter\n"
+      "  glossa score test.de -i hypotheses.de -lc -b -w 2\n"
+      "  glossa score test.zh -i hypotheses.zh -tok zh --confidence -f text\n"
+      "  glossa score test.de -i baseline.de system.de -m bleu chrf --paired-bs -f text");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace glossa::app
