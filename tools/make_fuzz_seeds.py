@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets for safetensors, shard indexes, JSON and UTF-8 into tests/fuzz/seeds.
+"""Writes the seeds of the fuzz targets for safetensors, shard indexes, manifests, config.json, JSON and UTF-8 into tests/fuzz/seeds.
 
 They are small files that reach every branch of a parser once: good ones, and one for each way to be bad. Running it again
 writes the same bytes."""
@@ -91,6 +91,36 @@ def shard_index():
     put("shard_index_fuzz", "bad_duplicate", b'{"weight_map":{"a":"x.safetensors","a":"y.safetensors"}}')
 
 
+def manifest():
+    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    def text(names, form=1):
+        files = [{"name": name, "size": 3, "sha256": digest} for name in names]
+        return json.dumps({"format": form, "files": files}).encode()
+    put("manifest_fuzz", "good", text(["model.safetensors", "optimizer.safetensors", "sub/state.json"]))
+    put("manifest_fuzz", "nothing", text([]))
+    for name, files in [("parent", ["../x"]), ("inner_parent", ["a/../../x"]), ("absolute", ["/etc/passwd"]), ("dot", ["./x"]),
+                        ("empty", [""]), ("twice", ["x", "x"]), ("order", ["b", "a"]), ("nul", ["a\0b"]), ("slash", ["a/"])]:
+        put("manifest_fuzz", "bad_" + name, text(files))
+    put("manifest_fuzz", "bad_format", text(["x"], 7))
+    put("manifest_fuzz", "bad_digest", text(["x"]).replace(b"e3b0", b"E3b0"))
+    put("manifest_fuzz", "bad_size", text(["x"]).replace(b"3,", b"-3,"))
+
+
+def config():
+    marian = {"model_type": "marian", "architectures": ["MarianMTModel"], "vocab_size": 41, "d_model": 16, "encoder_layers": 1,
+              "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 4, "encoder_ffn_dim": 32,
+              "decoder_ffn_dim": 24, "activation_function": "swish", "dropout": 0.1, "max_position_embeddings": 16,
+              "scale_embedding": True, "pad_token_id": 40, "eos_token_id": 0, "decoder_start_token_id": 40}
+    put("config_fuzz", "marian", json.dumps(marian).encode())
+    for kind in ["bart", "m2m_100", "mbart"]:
+        put("config_fuzz", kind, json.dumps(marian | {"model_type": kind, "activation_function": "gelu", "decoder_start_token_id": 2,
+                                                      "pad_token_id": 1}).encode())
+    for key, value in [("d_model", -1), ("d_model", "768"), ("d_model", True), ("d_model", 15), ("encoder_layers", 0),
+                       ("encoder_layers", 2**31), ("dropout", 1.5), ("activation_function", "relu6"), ("model_type", "gpt2"),
+                       ("vocab_size", None), ("pad_token_id", 99)]:
+        put("config_fuzz", f"bad_{key}_{value}", json.dumps(marian | {key: value}).encode())
+
+
 def json_seeds():
     good = {
         "config": json.dumps({"model_type": "marian", "d_model": 512, "dropout": 0.1, "tie": True, "x": None, "l": [1, [2, []]]}),
@@ -125,5 +155,7 @@ def utf8():
 if __name__ == "__main__":
     safetensors()
     shard_index()
+    manifest()
+    config()
     json_seeds()
     utf8()

@@ -133,6 +133,7 @@ void make_directories(const fs::path& directory);  // with its parents; that it 
 // SHA-256 in hexadecimal.
 std::string sha256(Bytes bytes);
 std::string sha256_of_file(const fs::path& path);
+std::string sha256_of_file(const FileHandle& file);  // from where it stands to its end
 
 // Holds a directory for one process: a LOCK file held by the kernel's lock. Error(locked) names the holder.
 class DirectoryLock {

@@ -1,12 +1,10 @@
 #include "checkpoint/safetensors.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <numeric>
 #include <optional>
 
-#include "base/checked.h"
+#include "base/error.h"
 #include "base/json.h"
 
 namespace glossa {
@@ -403,117 +401,6 @@ SafetensorsHeader parse_safetensors(Bytes file, std::string_view origin, const L
   header.data_begin = kLengthBytes + little_endian(file.data());
   check_coverage(header, file.size() - header.data_begin, origin);
   return header;
-}
-
-// ---- shards ----
-
-namespace {
-
-// A shard is a file beside the index: a name with a path in it could read any file of this machine.
-void check_shard_name(const std::string& name, std::string_view origin) {
-  const bool plain = name.find('/') == std::string::npos && name.find('\\') == std::string::npos &&
-                     name.find('\0') == std::string::npos && !name.starts_with(".") && name.size() <= 255;
-  check(plain && name.ends_with(".safetensors"), Code::shard_index,
-        "{}: shard {} must be the plain name of a .safetensors file in the same directory", origin,
-        quoted(name));
-}
-
-}  // namespace
-
-ShardIndex parse_shard_index(std::string_view text, std::string_view origin, const Limits& limits) {
-  const Json json = parse_json(text, origin, limits);
-  check(json.is_object() && json.contains("weight_map") && json["weight_map"].is_object(), Code::shard_index,
-        "{}: has no object \"weight_map\"", origin);
-  const auto& map = json["weight_map"].get_ref<const Json::object_t&>();
-  check(!map.empty(), Code::shard_index, "{}: \"weight_map\" names no tensors", origin);
-  check(map.size() <= limits.tensors, Code::count, "{}: {} tensors, and at most {} are allowed", origin,
-        map.size(), limits.tensors);
-  ShardIndex index;
-  for (const auto& [name, shard] : map) {
-    check(name.size() <= limits.name_bytes, Code::shard_index,
-          "{}: a name of {} bytes, and at most {} are allowed: {}", origin, name.size(), limits.name_bytes,
-          quoted(name, 40));
-    check(shard.is_string(), Code::shard_index, "{}: tensor {}: its shard must be a string", origin,
-          quoted(name));
-    index.shards.push_back(shard.get<std::string>());
-  }
-  std::sort(index.shards.begin(), index.shards.end());
-  index.shards.erase(std::unique(index.shards.begin(), index.shards.end()), index.shards.end());
-  for (const std::string& shard : index.shards) check_shard_name(shard, origin);
-  for (const auto& [name, shard] : map) {
-    const auto at =
-        std::lower_bound(index.shards.begin(), index.shards.end(), shard.get_ref<const std::string&>());
-    index.tensors.emplace_back(name, static_cast<std::uint32_t>(at - index.shards.begin()));
-  }
-  if (json.contains("metadata") && json["metadata"].is_object() && json["metadata"].contains("total_size")) {
-    const Json& total = json["metadata"]["total_size"];  // some writers give 1.5e9
-    const bool whole = total.is_number_unsigned() || (total.is_number_float() && total >= 0 && total < 9e18);
-    check(whole, Code::shard_index, "{}: metadata.total_size must be a number of bytes", origin);
-    index.total_size = total.get<std::uint64_t>();
-  }
-  return index;
-}
-
-// ---- writing ----
-
-namespace {
-
-std::string header_of(const NamedTensors& tensors, const Metadata& metadata) {
-  std::string text = "{";
-  try {
-    if (!metadata.empty()) text += "\"__metadata__\":" + Json(metadata).dump() + (tensors.empty() ? "" : ",");
-    std::uint64_t at = 0;
-    for (const auto& [name, tensor] : tensors) {
-      const std::uint64_t end = at + static_cast<std::uint64_t>(tensor.elements()) * size_of(tensor.dtype());
-      text += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                          &name == &tensors[0].first ? "" : ",", Json(name).dump(),
-                          name_of(element_type_of(tensor.dtype())), fmt::join(tensor.shape(), ","), at, end);
-      at = end;
-    }
-  } catch (const Json::type_error& error) {
-    fail(Code::utf8, "names and metadata of a safetensors file must be UTF-8: {}", error.what());
-  }
-  text += "}";
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begin at a multiple of eight
-  return text;
-}
-
-}  // namespace
-
-void write_safetensors(const std::function<void(Bytes)>& write, NamedTensors tensors,
-                       const Metadata& metadata) {
-  for (const auto& [name, tensor] : tensors)
-    if (!tensor) fail(Code::weights, "no tensor to write under the name {}", quoted(name));
-  const auto place = [](const auto& named) {
-    return std::pair<ElementType, std::string_view>(element_type_of(named.second.dtype()), named.first);
-  };
-  std::stable_sort(tensors.begin(), tensors.end(),
-                   [&](const auto& a, const auto& b) { return place(a) < place(b); });
-  std::vector<std::string_view> names;
-  for (const auto& [name, tensor] : tensors) names.push_back(name);
-  std::sort(names.begin(), names.end());
-  const auto twin = std::adjacent_find(names.begin(), names.end());
-  check(twin == names.end(), Code::weights, "two tensors to write under the name {}",
-        twin == names.end() ? "" : quoted(*twin));
-  check(!std::binary_search(names.begin(), names.end(), "__metadata__"), Code::weights,
-        "a tensor may not be named __metadata__");
-
-  const std::string header = header_of(tensors, metadata);
-  std::array<std::byte, kLengthBytes> length;
-  for (std::size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<std::byte>(header.size() >> 8 * i);
-  write(length);
-  write(as_bytes(header));
-  for (const auto& [name, tensor] : tensors) {
-    const Tensor dense = tensor.contiguous();
-    const auto size = static_cast<std::size_t>(dense.elements()) * size_of(dense.dtype());
-    write({static_cast<const std::byte*>(dense.raw()), size});
-  }
-}
-
-void save_safetensors(const fs::path& path, NamedTensors tensors, const Metadata& metadata) {
-  AtomicFile file(path);
-  write_safetensors([&](Bytes bytes) { file.write(bytes); }, std::move(tensors), metadata);
-  file.commit();
 }
 
 }  // namespace glossa

@@ -46,18 +46,19 @@ class Faults : public testing::Test {
     std::string pattern = (fs::temp_directory_path() / "glossa-faults-XXXXXX").native();
     outside = mkdtemp(pattern.data());
     folder = outside / "run";
+    // The folder as it is before: a file, and a complete directory.
+    fs::create_directory(outside / "before");
+    write_file(outside / "before" / "model", "old");
+    AtomicDirectory directory(outside / "before" / "checkpoint-1");
+    std::ofstream(directory.path() / "weights") << "old";
+    directory.commit();
     reset();
   }
   void TearDown() override { fs::remove_all(outside); }
 
-  // The folder as it was before: a file, and a complete directory.
   void reset() {
     fs::remove_all(folder);
-    fs::create_directory(folder);
-    write_file(folder / "model", "old");
-    AtomicDirectory directory(folder / "checkpoint-1");
-    std::ofstream(directory.path() / "weights") << "old";
-    directory.commit();
+    fs::copy(outside / "before", folder, fs::copy_options::recursive);
   }
 
   Result run(const std::string& job, const Fault& fault) const {
@@ -191,6 +192,7 @@ TEST_P(Failing, EachCallOnceAndForever) {
   const int errors[] = {ENOSPC, EDQUOT, EFBIG, EROFS, EIO};
   for (const std::string& job : kJobs) {
     for (const int error : errors) {
+      if (error != ENOSPC && job != "file") continue;
       for (const char* lasts : {"once", "forever"}) {
         const int calls = at_every_call(job, {call, std::to_string(error), lasts}, [&](const Result& result) {
           EXPECT_EQ(result.status, 4) << result.message;
@@ -208,7 +210,7 @@ TEST_P(Failing, EachCallOnceAndForever) {
         if (call != "mkdir" || job != "file") {
           EXPECT_GT(calls, 0) << job;
         }
-        if (error != ENOSPC) break;  // the others once each: they go the same way
+        if (error != ENOSPC) break;  // the others once each, since they go the same way
       }
     }
   }

@@ -1,0 +1,186 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <mutex>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/manifest.h"
+#include "base/system_call.h"
+
+namespace glossa {
+namespace {
+
+// Temporary names are `.NAME.tmp-PID-NUMBER`, and those of this process are kept in a set: in a container a
+// restarted program often gets the pid of the one that died, so a pid alone does not say whose a temporary
+// is.
+class Temporaries {
+ public:
+  // Calls `make(path)` with fresh names beside `target` until it does not find the name taken.
+  template <class Make>
+  fs::path create(const fs::path& target, Make make) {
+    std::string stem = target.filename().native();
+    stem.resize(std::min<std::size_t>(stem.size(), 200));  // names have at most 255 bytes
+    for (;;) {
+      const fs::path path =
+          parent_of(target) /
+          fmt::format(".{}.tmp-{}-{}", stem, static_cast<long>(getpid()), number_.fetch_add(1));
+      if (retried([&] { return make(path); }) >= 0) {
+        std::lock_guard lock(mutex_);
+        live_.insert(path.filename().native());
+        return path;
+      }
+      if (errno != EEXIST) system_failure(Code::open, "creating", path, errno);
+    }
+  }
+  void forget(const fs::path& path) {
+    std::lock_guard lock(mutex_);
+    live_.erase(path.filename().native());
+  }
+  // Whether `name` is a temporary of a process that is gone.
+  bool is_leftover(std::string_view name) {
+    const auto tag = name.rfind(".tmp-");
+    if (name.empty() || name[0] != '.' || tag == std::string_view::npos) return false;
+    const char* const end = name.data() + name.size();
+    long pid = 0;
+    std::uint64_t number = 0;
+    const auto first = std::from_chars(name.data() + tag + 5, end, pid);
+    if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-' || pid <= 0) return false;
+    const auto second = std::from_chars(first.ptr + 1, end, number);
+    if (second.ec != std::errc() || second.ptr != end) return false;
+    if (pid == getpid()) {
+      std::lock_guard lock(mutex_);
+      return !live_.contains(std::string(name));
+    }
+    return kill(static_cast<pid_t>(pid), 0) == -1 && errno == ESRCH;
+  }
+
+ private:
+  std::atomic<std::uint64_t> number_{0};
+  std::mutex mutex_;
+  std::set<std::string> live_;
+};
+
+Temporaries& temporaries() {
+  static Temporaries t;
+  return t;
+}
+
+void remove_quietly(const fs::path& path) {
+  std::error_code
+      ignored;  // nothing better can be done on the way out of a failure; remove_leftovers comes later
+  fs::remove_all(path, ignored);
+  temporaries().forget(path);
+}
+
+void check_replaceable(const fs::path& path, mode_t wanted) {
+  check(path.has_filename(), Code::bad_value, "{}: is not a name to write to", shown(path));
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0) return;
+  check((status.st_mode & S_IFMT) == wanted, Code::not_regular, "{}: is {} and will not be replaced by {}",
+        shown(path), S_ISREG(status.st_mode) ? "a file" : kind_of(status.st_mode),
+        wanted == S_IFDIR ? "a directory" : "a file");
+}
+
+}  // namespace
+
+// ---- AtomicFile ----
+
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  check_replaceable(path_, S_IFREG);
+  int descriptor = -1;
+  temporary_ = temporaries().create(path_, [&](const fs::path& name) {
+    return descriptor = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  });
+  handle_ = FileHandle::adopt(descriptor, temporary_);
+}
+
+AtomicFile::~AtomicFile() {
+  if (!done_) remove_quietly(temporary_);
+}
+
+void AtomicFile::commit() {
+  handle_.sync();
+  handle_.close();
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0)
+    system_failure(Code::write, "renaming to", path_, errno);
+  done_ = true;
+  temporaries().forget(temporary_);
+  sync_directory(parent_of(path_));
+}
+
+void write_file(const fs::path& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+// ---- AtomicDirectory ----
+
+namespace {
+
+void rename_whole(const fs::path& from, const fs::path& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
+  if (errno == EEXIST) {
+    // The old one leaves in the same instant in which the new one appears; its remains now bear the temporary
+    // name.
+    if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return;
+  } else if (errno == EINVAL ||
+             errno == ENOSYS) {  // a file system without renameat2: only where nothing is in the way
+    if (::rename(from.c_str(), to.c_str()) == 0) return;
+  }
+  system_failure(Code::write, "renaming to", to, errno);
+}
+
+}  // namespace
+
+AtomicDirectory::AtomicDirectory(fs::path path) : path_(std::move(path)) {
+  check_replaceable(path_, S_IFDIR);
+  temporary_ = temporaries().create(path_, [](const fs::path& name) { return ::mkdir(name.c_str(), 0777); });
+}
+
+AtomicDirectory::~AtomicDirectory() {
+  if (!done_) remove_quietly(temporary_);
+}
+
+void AtomicDirectory::commit() {
+  check(!done_, Code::internal, "{}: committed a second time", shown(path_));
+  try {
+    const std::string manifest = to_text(sync_and_list(temporary_));
+    FileHandle file = FileHandle::create(temporary_ / kManifestName);
+    file.write(as_bytes(manifest));
+    file.sync();
+    file.close();
+    sync_directory(temporary_);
+    rename_whole(temporary_, path_);
+  } catch (...) {
+    // After a failed fsync the kernel may report success for pages it has dropped, so there is no second try.
+    remove_quietly(temporary_);
+    done_ = true;
+    throw;
+  }
+  done_ = true;
+  remove_quietly(temporary_);  // what an exchange has left there
+  sync_directory(parent_of(path_));
+}
+
+void remove_leftovers(const fs::path& directory) {
+  std::error_code error;
+  std::vector<fs::path> leftovers;
+  for (auto it = fs::directory_iterator(directory, error); !error && it != fs::directory_iterator();
+       it.increment(error))
+    if (temporaries().is_leftover(it->path().filename().native())) leftovers.push_back(it->path());
+  if (error) system_failure(Code::read, "listing", directory, error.value());
+  for (const fs::path& path : leftovers) {
+    fs::remove_all(path, error);
+    if (error) system_failure(Code::write, "removing", path, error.value());
+  }
+}
+
+}  // namespace glossa
