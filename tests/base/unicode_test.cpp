@@ -40,19 +40,16 @@ TEST(Utf8, AgreesWithASecondImplementationOnEverySequenceOfOneToThreeBytes) {
   EXPECT_EQ(disagreements, 0u);
 }
 
-TEST(Utf8, AgreesWithASecondImplementationOnFourByteSequencesWithEveryLeadAndEveryEdge) {
-  const std::array<unsigned, 12> tails = {0x00, 0x7F, 0x80, 0x81, 0x8F, 0x90,
-                                          0x9F, 0xA0, 0xBF, 0xC0, 0xF0, 0xFF};
+TEST(Utf8, AgreesWithASecondImplementationOnEverySequenceOfFourBytes) {
   std::size_t disagreements = 0;
-  for (unsigned first = 0xF0; first <= 0xFF; ++first)
-    for (unsigned second = 0; second < 256; ++second)
-      for (unsigned third : tails)
-        for (unsigned fourth : tails) {
-          const std::array<char, 4> text = {static_cast<char>(first), static_cast<char>(second),
-                                            static_cast<char>(third), static_cast<char>(fourth)};
-          const std::string_view s(text.data(), 4);
-          disagreements += utf8_length_at(s, 0) != second_opinion(s);
-        }
+  for (std::uint32_t first = 0xF0; first <= 0xF7; ++first) {
+    for (std::uint32_t rest = 0; rest < 1u << 24; ++rest) {
+      const std::array<char, 4> text = {static_cast<char>(first), static_cast<char>(rest >> 16),
+                                        static_cast<char>(rest >> 8), static_cast<char>(rest)};
+      const std::string_view s(text.data(), 4);
+      disagreements += utf8_length_at(s, 0) != second_opinion(s);
+    }
+  }
   EXPECT_EQ(disagreements, 0u);
 }
 
