@@ -19,7 +19,7 @@
 namespace glossa {
 namespace {
 
-constexpr std::size_t kBlock = 256 << 10;
+constexpr std::size_t kBlock = 64 << 10;
 constexpr std::uint64_t kFreely = 64u << 20;  // inflated bytes before their ratio is asked for
 
 bool begins_with(Bytes bytes, std::string_view magic) {

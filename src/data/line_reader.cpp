@@ -9,7 +9,7 @@
 namespace glossa {
 namespace {
 
-constexpr std::size_t kBlock = 256 << 10;
+constexpr std::size_t kBlock = 64 << 10;
 
 }  // namespace
 
