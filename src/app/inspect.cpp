@@ -35,10 +35,13 @@ std::string readable(std::uint64_t bytes) {
 }
 
 std::string with_commas(std::uint64_t n) {
-  std::string digits = std::to_string(n);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-    digits.insert(static_cast<std::size_t>(at), ",");
-  return digits;
+  const std::string digits = std::to_string(n);
+  std::string out;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
+  }
+  return out;
 }
 
 bool is_floating(ElementType type) {
@@ -312,7 +315,7 @@ std::string as_text(const Report& report, const Options& options) {
     out += "checkpoints\n";
     for (const Checkpoint& c : report.checkpoints)
       out += fmt::format("  {:<24} {}\n", c.path.filename().native(),
-                         c.fault.empty() ? "complete" : "DAMAGED: " + c.fault);
+                         c.fault.empty() ? "complete" : fmt::format("DAMAGED: {}", c.fault));
     out += '\n';
   }
   if (report.weights) out += text_of_weights(report, options);
