@@ -38,7 +38,8 @@ inline Ids sentence(std::size_t length, std::uint64_t seed, std::int64_t vocabul
 struct Model {
   ParameterList parameters;
   Transformer transformer;
-  Model(const TransformerConfig& config, ParameterList::Options options) : parameters(std::move(options)), transformer(parameters, config) {}
+  Model(const TransformerConfig& config, ParameterList::Options options)
+      : parameters(std::move(options)), transformer(parameters, config) {}
 };
 
 inline TransformerConfig small_config(const std::string& type) {

@@ -15,11 +15,15 @@ struct On {
 
 class Decoding : public testing::TestWithParam<On> {
  protected:
-  Decoding() : model_(small_config(GetParam().type), {.seed = 3, .training = false, .device = GetParam().device, .dtype = GetParam().dtype}) {}
+  Decoding()
+      : model_(small_config(GetParam().type),
+               {.seed = 3, .training = false, .device = GetParam().device, .dtype = GetParam().dtype}) {}
   const Transformer& model() const { return model_.transformer; }
   Device device() const { return GetParam().device; }
   double tolerance() const { return GetParam().dtype == DType::f64 ? 1e-13 : 5e-6; }
-  Ids ids(std::size_t length, std::uint64_t seed) const { return sentence(length, seed, model().config().vocab_size); }
+  Ids ids(std::size_t length, std::uint64_t seed) const {
+    return sentence(length, seed, model().config().vocab_size);
+  }
   Tensor i32(const Ids& values) const { return Tensor::of(values, device()); }
 
   Tensor full(const Ids& source, const Ids& target) const {
@@ -49,8 +53,8 @@ class Decoder {
     model.remember(tokens(sources, device), Tensor::of(all, device), memory_);
   }
 
-  // Extends each hypothesis by its next `count` tokens; hypotheses of a sentence stand next to each other. Hidden states
-  // of the new tokens.
+  // Extends each hypothesis by its next `count` tokens; hypotheses of a sentence stand next to each other.
+  // Hidden states of the new tokens.
   Tensor step(std::vector<Hypothesis>& all, std::size_t count) {
     Ids ids, positions, new_rows, past, memory;
     std::vector<std::int32_t> news, pasts, groups, memories;
@@ -101,7 +105,8 @@ class Decoder {
 TEST_P(Decoding, StepsAreTheFullPass) {
   const std::vector<Ids> sources{ids(5, 1), ids(1, 2), ids(9, 3)};
   // Sentence 0 has two hypotheses, sentence 2 three.
-  std::vector<Hypothesis> all{{0, ids(8, 10)}, {0, ids(8, 11)}, {1, ids(8, 12)}, {2, ids(8, 13)}, {2, ids(8, 14)}, {2, ids(8, 15)}};
+  std::vector<Hypothesis> all{{0, ids(8, 10)}, {0, ids(8, 11)}, {1, ids(8, 12)},
+                              {2, ids(8, 13)}, {2, ids(8, 14)}, {2, ids(8, 15)}};
   std::vector<Tensor> wanted;
   for (const Hypothesis& h : all) wanted.push_back(full(sources[h.sentence], h.tokens));
   Decoder decoder(model(), sources, device());
@@ -110,8 +115,9 @@ TEST_P(Decoding, StepsAreTheFullPass) {
     const Tensor hidden = decoder.step(all, count);
     const auto n = static_cast<std::int64_t>(count);
     for (std::size_t h = 0; h < all.size(); ++h)
-      EXPECT_LE(relative_error(hidden.slice(0, static_cast<std::int64_t>(h) * n, static_cast<std::int64_t>(h + 1) * n),
-                               wanted[h].slice(0, done, done + n)),
+      EXPECT_LE(relative_error(
+                    hidden.slice(0, static_cast<std::int64_t>(h) * n, static_cast<std::int64_t>(h + 1) * n),
+                    wanted[h].slice(0, done, done + n)),
                 tolerance())
           << "hypothesis " << h << " after " << done;
     done += n;
@@ -151,13 +157,16 @@ TEST_P(Decoding, CachesGrowWithoutLoss) {
 }
 
 TEST_P(Decoding, NeighboursDoNotChangeBits) {
-  const std::vector<Ids> sources{ids(5, 1), ids(17, 2), ids(1, 3), ids(30, 4)}, targets{ids(7, 5), ids(1, 6), ids(21, 7), ids(12, 8)};
+  const std::vector<Ids> sources{ids(5, 1), ids(17, 2), ids(1, 3), ids(30, 4)},
+      targets{ids(7, 5), ids(1, 6), ids(21, 7), ids(12, 8)};
   const Tokens s = tokens(sources, device());
-  const Tensor together = model().logits(model().decode(tokens(targets, device()), model().encode(s), s.sequences));
+  const Tensor together =
+      model().logits(model().decode(tokens(targets, device()), model().encode(s), s.sequences));
   std::int64_t row = 0;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const auto n = static_cast<std::int64_t>(targets[i].size());
-    EXPECT_TRUE(same_bits(model().logits(full(sources[i], targets[i])), together.slice(0, row, row + n))) << "sentence " << i;
+    EXPECT_TRUE(same_bits(model().logits(full(sources[i], targets[i])), together.slice(0, row, row + n)))
+        << "sentence " << i;
     row += n;
   }
 }
@@ -175,14 +184,17 @@ TEST_P(Decoding, NeighboursDoNotChangeBitsOfSteps) {
   for (std::int64_t count : {2, 1, 1, 3}) {
     const Tensor hidden = together.step(all, static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < 3; ++i)
-      EXPECT_TRUE(same_bits(alone[i].step(one[i], static_cast<std::size_t>(count)),
-                            hidden.slice(0, static_cast<std::int64_t>(i) * count, static_cast<std::int64_t>(i + 1) * count)));
+      EXPECT_TRUE(same_bits(
+          alone[i].step(one[i], static_cast<std::size_t>(count)),
+          hidden.slice(0, static_cast<std::int64_t>(i) * count, static_cast<std::int64_t>(i + 1) * count)));
   }
 }
 
 TEST_P(Decoding, FrozenWeightsGiveTheBitsOfTraining) {
-  const Model training(small_config(GetParam().type), {.seed = 3, .device = device(), .dtype = GetParam().dtype});
-  const Tokens source = tokens({ids(5, 1), ids(3, 2)}, device()), target = tokens({ids(7, 3), ids(2, 4)}, device());
+  const Model training(small_config(GetParam().type),
+                       {.seed = 3, .device = device(), .dtype = GetParam().dtype});
+  const Tokens source = tokens({ids(5, 1), ids(3, 2)}, device()),
+               target = tokens({ids(7, 3), ids(2, 4)}, device());
   const auto logits = [&](const Transformer& m) {
     return m.logits(m.decode(target, m.encode(source), source.sequences));
   };
@@ -208,16 +220,19 @@ TEST_P(Decoding, AlignmentsAreProbabilities) {
 TEST_P(Decoding, RefusesWhatIsTooLong) {
   EXPECT_THROW(model().encode(tokens({ids(33, 1)}, device())), Error);
   const Tokens source = tokens({ids(2, 1)}, device());
-  EXPECT_THROW(model().decode(tokens({ids(33, 1)}, device()), model().encode(source), source.sequences), Error);
+  EXPECT_THROW(model().decode(tokens({ids(33, 1)}, device()), model().encode(source), source.sequences),
+               Error);
   EXPECT_THROW(model().encode(tokens({{1, 37}}, device())), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Decoding,
-                         testing::Values(On{"marian", kReference, DType::f64}, On{"mbart", kReference, DType::f64},
-                                         On{"marian", kCpu, DType::f32}, On{"bart", kCpu, DType::f32},
-                                         On{"m2m_100", kCpu, DType::f32}, On{"mbart", kCpu, DType::f32}),
+                         testing::Values(On{"marian", kReference, DType::f64},
+                                         On{"mbart", kReference, DType::f64}, On{"marian", kCpu, DType::f32},
+                                         On{"bart", kCpu, DType::f32}, On{"m2m_100", kCpu, DType::f32},
+                                         On{"mbart", kCpu, DType::f32}),
                          [](const auto& of) {
-                           return std::string(of.param.type) + (of.param.device == kCpu ? "_cpu" : "_reference");
+                           return std::string(of.param.type) +
+                                  (of.param.device == kCpu ? "_cpu" : "_reference");
                          });
 
 }  // namespace

@@ -7,7 +7,8 @@
 #include "batches.h"
 #include "checkpoint/tensor_directory.h"
 
-// Small random models of Hugging Face, made by tools/make_goldens.py: logits, losses, every gradient, and training.
+// Small random models of Hugging Face, made by tools/make_goldens.py: logits, losses, every gradient, and
+// training.
 namespace glossa::test {
 namespace {
 
@@ -26,7 +27,8 @@ std::vector<How> hows() {
   std::vector<How> all{{"reference_f64", kReference, DType::f64, {}, false, 5e-7, 5e-7}};
   for (const auto set : cpu::supported_instruction_sets()) {
     all.push_back({cpu::name_of(set).data(), kCpu, DType::f32, set});
-    if (set == cpu::InstructionSet::avx512_bf16) all.push_back({"bf16", kCpu, DType::f32, set, true, 2e-2, 5e-2});
+    if (set == cpu::InstructionSet::avx512_bf16)
+      all.push_back({"bf16", kCpu, DType::f32, set, true, 2e-2, 5e-2});
   }
   return all;
 }
@@ -40,10 +42,13 @@ class Golden : public testing::TestWithParam<std::tuple<const char*, How>> {
         golden_(folder_ + "/golden.safetensors") {
     if (how().set) cpu::set_instruction_set(*how().set);
     const auto config = TransformerConfig::from_json(read_json(folder_ + "/config.json"), "config.json");
-    model_ = std::make_unique<Model>(config, ParameterList::Options{.source = [&](const std::string& name) { return weights_.find(name); },
-                                                                    .device = how().device,
-                                                                    .dtype = how().dtype});
-    batch_ = {{i32("source.ids"), sequences("source.lengths")}, {i32("target.ids"), sequences("target.lengths")}, i32("labels")};
+    model_ = std::make_unique<Model>(
+        config, ParameterList::Options{.source = [&](const std::string& name) { return weights_.find(name); },
+                                       .device = how().device,
+                                       .dtype = how().dtype});
+    batch_ = {{i32("source.ids"), sequences("source.lengths")},
+              {i32("target.ids"), sequences("target.lengths")},
+              i32("labels")};
   }
   ~Golden() override { cpu::set_instruction_set(before_); }
 
@@ -54,7 +59,9 @@ class Golden : public testing::TestWithParam<std::tuple<const char*, How>> {
     const auto lengths = golden(name).span<std::int32_t>();
     return Sequences::of_lengths({lengths.begin(), lengths.end()}, how().device);
   }
-  double loss(float smoothing) const { return at(model_->transformer.loss(batch_, {.label_smoothing = smoothing}), 0); }
+  double loss(float smoothing) const {
+    return at(model_->transformer.loss(batch_, {.label_smoothing = smoothing}), 0);
+  }
   double norm_of_gradients() const {
     double sum = 0;
     for (const Parameter& p : model_->parameters.all())
@@ -98,7 +105,8 @@ TEST_P(Golden, EveryGradient) {
       if (name.starts_with("gradient.")) wanted.insert(name), most = std::max(most, largest(golden(name)));
     for (const auto& [name, gradient] : model_->parameters.gradients()) {
       found.insert("gradient." + name);
-      EXPECT_LE(relative_error(gradient, golden("gradient." + name), 1e-2 * most), how().gradient_tolerance) << name;
+      EXPECT_LE(relative_error(gradient, golden("gradient." + name), 1e-2 * most), how().gradient_tolerance)
+          << name;
     }
     EXPECT_EQ(found, wanted);
   }
@@ -112,7 +120,8 @@ TEST_P(Golden, TenStepsOfTraining) {
   };
   std::vector<Moments> moments;
   for (const Parameter& p : model_->parameters.all())
-    moments.push_back({Tensor::zeros(p.value().shape(), how().dtype, how().device), Tensor::zeros(p.value().shape(), how().dtype, how().device)});
+    moments.push_back({Tensor::zeros(p.value().shape(), how().dtype, how().device),
+                       Tensor::zeros(p.value().shape(), how().dtype, how().device)});
   for (std::int64_t step = 0; step < wanted.elements(); ++step) {
     model_->parameters.clear_gradients();
     Tape tape({.step = static_cast<std::uint64_t>(step)});
@@ -126,17 +135,23 @@ TEST_P(Golden, TenStepsOfTraining) {
       Tensor weight = p.value();
       Backend::of(how().device)
           .adamw(weight, p.leaf().gradient, moments[i].m, moments[i].v,
-                 {.learning_rate = 3e-3f, .beta2 = 0.98f, .weight_decay = 0.01f, .gradient_scale = scale, .step = step + 1});
+                 {.learning_rate = 3e-3f,
+                  .beta2 = 0.98f,
+                  .weight_decay = 0.01f,
+                  .gradient_scale = scale,
+                  .step = step + 1});
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden,
-                         testing::Combine(testing::Values("marian-relu", "marian-swish", "marian-gelu-odd", "marian-two-vocabularies",
-                                                          "marian-untied", "bart", "m2m_100", "mbart"),
+                         testing::Combine(testing::Values("marian-relu", "marian-swish", "marian-gelu-odd",
+                                                          "marian-two-vocabularies", "marian-untied", "bart",
+                                                          "m2m_100", "mbart"),
                                           testing::ValuesIn(hows())),
                          [](const auto& of) {
-                           std::string name = std::string(std::get<0>(of.param)) + "_" + std::get<1>(of.param).name;
+                           std::string name =
+                               std::string(std::get<0>(of.param)) + "_" + std::get<1>(of.param).name;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

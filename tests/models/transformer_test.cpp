@@ -26,7 +26,8 @@ Seq2SeqBatch batch_of(Device device) {
 std::vector<Tensor> gradients(Model& model, Device device, bool recompute) {
   model.parameters.clear_gradients();
   Tape tape({.seed = 4, .step = 9});
-  const Tensor loss = model.transformer.loss(batch_of(device), {.label_smoothing = 0.1f, .recompute = recompute});
+  const Tensor loss =
+      model.transformer.loss(batch_of(device), {.label_smoothing = 0.1f, .recompute = recompute});
   tape.backward(loss);
   std::vector<Tensor> all;
   for (const auto& [name, gradient] : model.parameters.gradients()) {
@@ -42,7 +43,8 @@ TEST(Transformer, RecomputationUnderDropoutIsThePlainPass) {
   for (const char* type : {"marian", "mbart"}) {
     Model model(small_config(type), {.device = kReference, .dtype = DType::f64});
     const auto plain = gradients(model, kReference, false), again = gradients(model, kReference, true);
-    for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_LE(relative_error(again[i], plain[i], 1e-6), 1e-12) << i;
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      EXPECT_LE(relative_error(again[i], plain[i], 1e-6), 1e-12) << i;
   }
 }
 
@@ -83,7 +85,8 @@ TEST(Transformer, TrainingAllocatesNothingOnceWarm) {
 TEST(Transformer, InitialValuesDependOnSeedAndNameAlone) {
   TransformerConfig deeper = small_config("marian");
   deeper.encoder_layers = 5;
-  Model a(small_config("marian"), {.seed = 1}), b(deeper, {.seed = 1}), c(small_config("marian"), {.seed = 2});
+  Model a(small_config("marian"), {.seed = 1}), b(deeper, {.seed = 1}),
+      c(small_config("marian"), {.seed = 2});
   const auto named = [](const Model& m, const std::string& name) {
     for (const auto& [n, value] : m.parameters.values())
       if (n == name) return value;
@@ -114,8 +117,11 @@ TEST(Transformer, SaveLoadSaveIsIdentical) {
     save_safetensors(folder / "first.safetensors", made.parameters.values());
     for (bool training : {false, true}) {
       const TensorDirectory file(folder / "first.safetensors");
-      const Model loaded(TransformerConfig::from_json(parse_json(to_text(config.to_json()), "config.json"), "config.json"),
-                         {.source = [&](const std::string& name) { return file.find(name); }, .seed = 1, .training = training});
+      const Model loaded(
+          TransformerConfig::from_json(parse_json(to_text(config.to_json()), "config.json"), "config.json"),
+          {.source = [&](const std::string& name) { return file.find(name); },
+           .seed = 1,
+           .training = training});
       save_safetensors(folder / "second.safetensors", loaded.parameters.values());
       EXPECT_EQ(read_file(folder / "first.safetensors"), read_file(folder / "second.safetensors")) << type;
     }
@@ -128,7 +134,8 @@ TEST(TransformerConfig, RoundTrips) {
     config.activation_function = Unary::silu;
     config.forced_bos_token_id = 7;
     const std::string text = to_text(config.to_json());
-    EXPECT_EQ(to_text(TransformerConfig::from_json(parse_json(text, "config.json"), "config.json").to_json()), text);
+    EXPECT_EQ(to_text(TransformerConfig::from_json(parse_json(text, "config.json"), "config.json").to_json()),
+              text);
   }
 }
 
@@ -147,7 +154,8 @@ TEST(TransformerConfig, RefusesContradictions) {
     change(config);
     return message([&] { config.validate("config.json"); });
   };
-  EXPECT_THAT(refused([](auto& c) { c.encoder_attention_heads = 5; }), HasSubstr("d_model 24 is not divisible by encoder_attention_heads 5"));
+  EXPECT_THAT(refused([](auto& c) { c.encoder_attention_heads = 5; }),
+              HasSubstr("d_model 24 is not divisible by encoder_attention_heads 5"));
   EXPECT_THAT(refused([](auto& c) { c.decoder_vocab_size = 20; }), HasSubstr("decoder_vocab_size 20"));
   EXPECT_THAT(refused([](auto& c) { c.eos_token_id = 37; }), HasSubstr("eos_token_id is 37"));
   EXPECT_EQ(refused([](auto&) {}), "no error");
@@ -162,7 +170,8 @@ TEST(Transformer, NamesWhatACheckpointLacks) {
       if (n == name) return n == "model.shared.weight" ? value.slice(0, 0, 30) : value;
     return Tensor();
   };
-  const std::string text = message([&] { Model(small_config("marian"), {.source = source, .origin = "m.safetensors"}); });
+  const std::string text =
+      message([&] { Model(small_config("marian"), {.source = source, .origin = "m.safetensors"}); });
   EXPECT_THAT(text, HasSubstr("m.safetensors: 2 tensors do not fit"));
   EXPECT_THAT(text, HasSubstr("\"model.encoder.layers.0.fc1.bias\" is missing (wanted [40])"));
   EXPECT_THAT(text, HasSubstr("\"model.shared.weight\" has shape [30, 24], wanted [37, 24]"));

@@ -8,7 +8,9 @@
 namespace glossa::test {
 namespace {
 
-Tensor i32(const std::vector<std::int32_t>& values, Device device) { return Tensor::of(values, device); }
+Tensor i32(const std::vector<std::int32_t>& values, Device device) {
+  return Tensor::of(values, device);
+}
 
 // ---- linear ----
 
@@ -19,7 +21,8 @@ struct LinearOptions {
   bool onto_input = false;  // the residual is x itself
 };
 
-Case linear_case(const char* what, std::int64_t rows, std::int64_t in, std::int64_t out, LinearOptions o = {}) {
+Case linear_case(const char* what, std::int64_t rows, std::int64_t in, std::int64_t out,
+                 LinearOptions o = {}) {
   std::vector<Shape> shapes{{rows, o.strided ? 3 * in : in}, {out, in}};
   if (o.bias) shapes.push_back({out});
   if (o.residual) shapes.push_back({rows, out});
@@ -40,7 +43,12 @@ struct AttentionCase {
   std::int64_t heads = 2, kv_heads = 2, dim = 4;
   Mask mask = {};
   float dropout = 0, scale = 0;
-  enum { separate, qkv, q_kv, one } layout = separate;  // which matrices q, k and v are parts of; one: all are the same
+  enum {
+    separate,
+    qkv,
+    q_kv,
+    one
+  } layout = separate;  // which matrices q, k and v are parts of; one: all are the same
 };
 
 std::int64_t sum(const std::vector<std::int32_t>& lengths) {
@@ -51,25 +59,36 @@ std::int64_t sum(const std::vector<std::int32_t>& lengths) {
 
 Case attention_case(const char* what, AttentionCase a) {
   if (a.keys.empty()) a.keys = a.queries;
-  const std::int64_t rows = sum(a.queries), key_rows = sum(a.keys), width = a.heads * a.dim, kv_width = a.kv_heads * a.dim;
+  const std::int64_t rows = sum(a.queries), key_rows = sum(a.keys), width = a.heads * a.dim,
+                     kv_width = a.kv_heads * a.dim;
   std::vector<Shape> shapes;
   switch (a.layout) {
-    case AttentionCase::separate: shapes = {{rows, width}, {key_rows, kv_width}, {key_rows, kv_width}}; break;
-    case AttentionCase::qkv: shapes = {{rows, width + 2 * kv_width}}; break;
-    case AttentionCase::q_kv: shapes = {{rows, width}, {key_rows, 2 * kv_width}}; break;
-    case AttentionCase::one: shapes = {{rows, width}}; break;
+    case AttentionCase::separate:
+      shapes = {{rows, width}, {key_rows, kv_width}, {key_rows, kv_width}};
+      break;
+    case AttentionCase::qkv:
+      shapes = {{rows, width + 2 * kv_width}};
+      break;
+    case AttentionCase::q_kv:
+      shapes = {{rows, width}, {key_rows, 2 * kv_width}};
+      break;
+    case AttentionCase::one:
+      shapes = {{rows, width}};
+      break;
   }
   const auto run = [=](const std::vector<Tensor>& in, Device device) {
     Tensor q = in[0], k = in[0], v = in[0];
     if (a.layout == AttentionCase::separate) k = in[1], v = in[2];
-    if (a.layout == AttentionCase::q_kv) k = in[1].slice(1, 0, kv_width), v = in[1].slice(1, kv_width, 2 * kv_width);
+    if (a.layout == AttentionCase::q_kv)
+      k = in[1].slice(1, 0, kv_width), v = in[1].slice(1, kv_width, 2 * kv_width);
     if (a.layout == AttentionCase::qkv) {
       q = in[0].slice(1, 0, width);
       k = in[0].slice(1, width, width + kv_width);
       v = in[0].slice(1, width + kv_width, width + 2 * kv_width);
     }
-    return attention(heads(q, a.heads), heads(k, a.kv_heads), heads(v, a.kv_heads), Sequences::of_lengths(a.queries, device),
-                     Sequences::of_lengths(a.keys, device), {.mask = a.mask, .scale = a.scale, .dropout = a.dropout});
+    return attention(heads(q, a.heads), heads(k, a.kv_heads), heads(v, a.kv_heads),
+                     Sequences::of_lengths(a.queries, device), Sequences::of_lengths(a.keys, device),
+                     {.mask = a.mask, .scale = a.scale, .dropout = a.dropout});
   };
   return {"attention", what, shapes, run};
 }
@@ -90,19 +109,22 @@ Case heads_case(const char* what, std::int64_t rows, std::int64_t count, std::in
 Case split_case(const char* what, std::int64_t rows, std::int64_t width) {
   return {"split", what, {{rows, 3 * width}, {width}, {width}}, [](const std::vector<Tensor>& in, Device) {
             const auto [a, b, c] = split<3>(in[0]);
-            return layer_norm(c, in[1], in[2], 1e-5);  // only one part is used: the others' gradients are zero
+            return layer_norm(c, in[1], in[2],
+                              1e-5);  // only one part is used: the others' gradients are zero
           }};
 }
 
 Case norm_case(const char* what, std::int64_t rows, std::int64_t width, bool strided = false) {
-  return {"layer_norm", what, {{rows, strided ? 2 * width : width}, {width}, {width}},
+  return {"layer_norm",
+          what,
+          {{rows, strided ? 2 * width : width}, {width}, {width}},
           [=](const std::vector<Tensor>& in, Device) {
             return layer_norm(strided ? in[0].slice(1, width, 2 * width) : in[0], in[1], in[2], 1e-5);
           }};
 }
 
-Case embed_case(const char* what, std::vector<std::int32_t> ids, std::int64_t rows, std::int64_t width, bool positions,
-                float scale = 1, float p = 0) {
+Case embed_case(const char* what, std::vector<std::int32_t> ids, std::int64_t rows, std::int64_t width,
+                bool positions, float scale = 1, float p = 0) {
   std::vector<Shape> shapes{{rows, width}};
   if (positions) shapes.push_back({7, width});
   return {"embed", what, shapes, [=](const std::vector<Tensor>& in, Device device) {
@@ -118,12 +140,15 @@ Case embed_case(const char* what, std::vector<std::int32_t> ids, std::int64_t ro
 }
 
 Case dropout_case(const char* what, std::int64_t rows, std::int64_t width, float p) {
-  return {"dropout", what, {{rows, width}}, [=](const std::vector<Tensor>& in, Device) { return dropout(in[0], p); }};
+  return {"dropout", what, {{rows, width}}, [=](const std::vector<Tensor>& in, Device) {
+            return dropout(in[0], p);
+          }};
 }
 
 Case gather_case(const char* what, std::int64_t from, std::int64_t width, std::vector<std::int32_t> rows) {
-  return {"gather_rows", what, {{from, width}},
-          [=](const std::vector<Tensor>& in, Device device) { return gather_rows(in[0], i32(rows, device)); }};
+  return {"gather_rows", what, {{from, width}}, [=](const std::vector<Tensor>& in, Device device) {
+            return gather_rows(in[0], i32(rows, device));
+          }};
 }
 
 struct LossCase {
@@ -133,7 +158,8 @@ struct LossCase {
   std::int32_t ignored_every = 0;  // 0: none; 1: all labels are -100
 };
 
-Case loss_case(const char* what, std::int64_t rows, std::int64_t width, std::int64_t vocabulary, LossCase o = {}) {
+Case loss_case(const char* what, std::int64_t rows, std::int64_t width, std::int64_t vocabulary,
+               LossCase o = {}) {
   std::vector<Shape> shapes{{rows, width}, {vocabulary, width}};
   if (o.bias) shapes.push_back({vocabulary});
   return {"cross_entropy", what, shapes, [=](const std::vector<Tensor>& in, Device device) {
@@ -150,6 +176,7 @@ Case loss_case(const char* what, std::int64_t rows, std::int64_t width, std::int
 std::vector<Case> make_cases() {
   using A = AttentionCase;
   const std::vector<std::int32_t> ragged{3, 1, 0, 5, 2}, other{2, 4, 3, 1, 0};
+  // clang-format off: a line each
   return {
       linear_case("plain", 4, 8, 6, {.bias = false}),
       linear_case("one element", 1, 1, 1),
@@ -168,10 +195,12 @@ std::vector<Case> make_cases() {
       linear_case("dropout", 11, 9, 21, {.dropout = 0.3f}),
       linear_case("residual", 5, 9, 8, {.residual = true}),
       linear_case("everything", 13, 21, 35, {.residual = true, .act = Unary::gelu, .dropout = 0.2f}),
-      linear_case("everything of a part", 13, 21, 35, {.residual = true, .strided = true, .act = Unary::silu, .dropout = 0.2f}),
+      linear_case("everything of a part", 13, 21, 35,
+                  {.residual = true, .strided = true, .act = Unary::silu, .dropout = 0.2f}),
       linear_case("onto its own input", 6, 10, 10, {.dropout = 0.1f, .onto_input = true}),
       linear_case("onto its own input, a part", 6, 10, 10, {.strided = true, .onto_input = true}),
-      linear_case("large enough for several tasks", 300, 200, 260, {.residual = true, .act = Unary::relu, .dropout = 0.1f}),
+      linear_case("large enough for several tasks", 300, 200, 260,
+                  {.residual = true, .act = Unary::relu, .dropout = 0.1f}),
 
       attention_case("one token", {.queries = {1}}),
       attention_case("ragged", {.queries = ragged}),
@@ -180,23 +209,35 @@ std::vector<Case> make_cases() {
       attention_case("keys and values of one product", {.queries = ragged, .keys = other, .layout = A::q_kv}),
       attention_case("queries that are the keys and values", {.queries = ragged, .layout = A::one}),
       attention_case("causal", {.queries = ragged, .mask = {.causal = true}, .layout = A::qkv}),
-      attention_case("causal, more keys", {.queries = {2, 1, 3}, .keys = {5, 1, 4}, .mask = {.causal = true}}),
+      attention_case("causal, more keys",
+                     {.queries = {2, 1, 3}, .keys = {5, 1, 4}, .mask = {.causal = true}}),
       attention_case("causal, fewer keys", {.queries = {4, 3}, .keys = {2, 3}, .mask = {.causal = true}}),
       attention_case("window", {.queries = {9, 2, 5}, .mask = {.window = 3}}),
-      attention_case("causal window", {.queries = {9, 0, 5}, .mask = {.causal = true, .window = 2}, .layout = A::qkv}),
-      attention_case("causal window, more keys", {.queries = {3, 1}, .keys = {8, 6}, .mask = {.causal = true, .window = 4}}),
+      attention_case("causal window",
+                     {.queries = {9, 0, 5}, .mask = {.causal = true, .window = 2}, .layout = A::qkv}),
+      attention_case("causal window, more keys",
+                     {.queries = {3, 1}, .keys = {8, 6}, .mask = {.causal = true, .window = 4}}),
       attention_case("shared key heads", {.queries = ragged, .heads = 6, .kv_heads = 2, .dim = 3}),
-      attention_case("one key head, parts", {.queries = ragged, .heads = 4, .kv_heads = 1, .dim = 3, .layout = A::qkv}),
+      attention_case("one key head, parts",
+                     {.queries = ragged, .heads = 4, .kv_heads = 1, .dim = 3, .layout = A::qkv}),
       attention_case("head of one", {.queries = ragged, .heads = 3, .kv_heads = 3, .dim = 1}),
       attention_case("odd head", {.queries = ragged, .keys = other, .heads = 3, .kv_heads = 3, .dim = 13}),
       attention_case("given scale", {.queries = ragged, .scale = 0.7f}),
       attention_case("dropout", {.queries = ragged, .keys = other, .dropout = 0.4f}),
-      attention_case("causal with dropout, parts", {.queries = {6, 1, 4}, .mask = {.causal = true}, .dropout = 0.2f, .layout = A::qkv}),
-      attention_case("wide heads", {.queries = {7, 20}, .heads = 2, .kv_heads = 2, .dim = 64, .layout = A::qkv}),
-      attention_case("long", {.queries = {130, 33, 65}, .heads = 3, .kv_heads = 3, .dim = 32, .layout = A::qkv}),
-      attention_case("long and causal", {.queries = {1, 200, 31}, .heads = 4, .kv_heads = 2, .dim = 24, .mask = {.causal = true}}),
-      attention_case("long with dropout", {.queries = {70, 90}, .keys = {150, 40}, .heads = 2, .kv_heads = 2, .dim = 40, .dropout = 0.1f}),
-      attention_case("long window", {.queries = {150}, .heads = 2, .kv_heads = 2, .dim = 16, .mask = {.window = 20}}),
+      attention_case("causal with dropout, parts",
+                     {.queries = {6, 1, 4}, .mask = {.causal = true}, .dropout = 0.2f, .layout = A::qkv}),
+      attention_case("wide heads",
+                     {.queries = {7, 20}, .heads = 2, .kv_heads = 2, .dim = 64, .layout = A::qkv}),
+      attention_case("long",
+                     {.queries = {130, 33, 65}, .heads = 3, .kv_heads = 3, .dim = 32, .layout = A::qkv}),
+      attention_case(
+          "long and causal",
+          {.queries = {1, 200, 31}, .heads = 4, .kv_heads = 2, .dim = 24, .mask = {.causal = true}}),
+      attention_case(
+          "long with dropout",
+          {.queries = {70, 90}, .keys = {150, 40}, .heads = 2, .kv_heads = 2, .dim = 40, .dropout = 0.1f}),
+      attention_case("long window",
+                     {.queries = {150}, .heads = 2, .kv_heads = 2, .dim = 16, .mask = {.window = 20}}),
 
       heads_case("dense", 5, 3, 4, false),
       heads_case("of a part", 4, 2, 5, true),
@@ -229,6 +270,7 @@ std::vector<Case> make_cases() {
       loss_case("several blocks", 1100, 9, 33, {.bias = true, .smoothing = 0.1f, .ignored_every = 10}),
       loss_case("large vocabulary", 20, 16, 1003, {.smoothing = 0.1f}),
   };
+  // clang-format on
 }
 
 std::uint64_t seed_of(const Case& c) {
@@ -259,7 +301,8 @@ Tensor random(const Shape& shape, DType dtype, Device device, std::uint64_t seed
 
 std::vector<Tensor> random_inputs(const Case& c, DType dtype, Device device) {
   std::vector<Tensor> inputs;
-  for (const Shape& shape : c.inputs) inputs.push_back(random(shape, dtype, device, seed_of(c) + inputs.size()));
+  for (const Shape& shape : c.inputs)
+    inputs.push_back(random(shape, dtype, device, seed_of(c) + inputs.size()));
   return inputs;
 }
 

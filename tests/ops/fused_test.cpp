@@ -21,14 +21,17 @@ class Fused : public testing::TestWithParam<On> {
  protected:
   using F = std::function<Tensor(const std::vector<Tensor>&)>;
 
-  Tensor make(const Shape& shape, std::uint64_t seed) const { return random(shape, GetParam().dtype, GetParam().device, seed); }
+  Tensor make(const Shape& shape, std::uint64_t seed) const {
+    return random(shape, GetParam().dtype, GetParam().device, seed);
+  }
   Tensor i32(const std::vector<std::int32_t>& values) const { return Tensor::of(values, GetParam().device); }
 
   // That f and g agree, dropout included.
   void expect_equal(const F& f, const F& g, const std::vector<Shape>& shapes, double tolerance) const {
     const std::vector<Tensor> a = results(f, shapes), b = results(g, shapes);
     for (std::size_t i = 0; i < a.size(); ++i)
-      EXPECT_LE(relative_error(a[i], b[i]), tolerance) << (i ? "gradient of input " + std::to_string(i - 1) : "result");
+      EXPECT_LE(relative_error(a[i], b[i]), tolerance)
+          << (i ? "gradient of input " + std::to_string(i - 1) : "result");
   }
 
  private:
@@ -52,7 +55,8 @@ TEST_P(Fused, EpilogueIsItsSteps) {
     Backend::of(GetParam().device).fill(row, 0);
     Backend::of(GetParam().device).fill(element, 1);
   }
-  for (Unary act : {Unary::none, Unary::relu, Unary::gelu, Unary::gelu_tanh, Unary::silu, Unary::tanh, Unary::sigmoid}) {
+  for (Unary act :
+       {Unary::none, Unary::relu, Unary::gelu, Unary::gelu_tanh, Unary::silu, Unary::tanh, Unary::sigmoid}) {
     expect_equal(
         [&](const std::vector<Tensor>& in) {
           return linear(in[0], in[1], in[2], {.act = act, .dropout = 0.3f, .residual = in[3]});
@@ -80,7 +84,8 @@ TEST_P(Fused, EmbeddingIsItsSteps) {
           Backend::of(GetParam().device).fill(row, 0);
           Backend::of(GetParam().device).fill(element, 2);
         }
-        return dropout(linear(gather_rows(in[0], ids), twice, {}, {.residual = gather_rows(in[1], at)}), 0.4f);
+        return dropout(linear(gather_rows(in[0], ids), twice, {}, {.residual = gather_rows(in[1], at)}),
+                       0.4f);
       },
       {{5, 9}, {3, 9}}, GetParam().tolerance);
 }
@@ -88,7 +93,8 @@ TEST_P(Fused, EmbeddingIsItsSteps) {
 // -log softmax, spelled out in f64, and its sum over three thousand rows, which are several blocks.
 TEST_P(Fused, CrossEntropyIsItsFormula) {
   const std::int64_t rows = 2100, width = 5, vocabulary = 23;
-  const Tensor hidden = make({rows, width}, 1), head = make({vocabulary, width}, 2), bias = make({vocabulary}, 3);
+  const Tensor hidden = make({rows, width}, 1), head = make({vocabulary, width}, 2),
+               bias = make({vocabulary}, 3);
   std::vector<std::int32_t> labels;
   for (std::int32_t i = 0; i < rows; ++i) labels.push_back(i % 11 == 0 ? -100 : i * i % 23);
   const auto at = [](const Tensor& x, std::int64_t i) {
@@ -106,7 +112,9 @@ TEST_P(Fused, CrossEntropyIsItsFormula) {
       normalizer += std::exp(logit);
     }
     for (double l : logits) all += std::log(normalizer) - l;
-    sum += 0.9 * (std::log(normalizer) - logits[static_cast<std::size_t>(labels[static_cast<std::size_t>(r)])]) + 0.1 * all / 23;
+    sum +=
+        0.9 * (std::log(normalizer) - logits[static_cast<std::size_t>(labels[static_cast<std::size_t>(r)])]) +
+        0.1 * all / 23;
     counted += 1;
   }
   const Tensor loss = cross_entropy(hidden, head, bias, i32(labels), {.smoothing = 0.1f});
@@ -119,24 +127,29 @@ TEST_P(Fused, CrossEntropyOfBlocksIsThatOfParts) {
   for (std::int32_t i = 0; i < rows; ++i) labels.push_back(i % 7 == 0 ? -100 : i % 19);
   const auto part = [&](const std::vector<Tensor>& in, std::int64_t begin, std::int64_t end) {
     return cross_entropy(in[0].slice(0, begin, end), in[1], in[2],
-                         i32({labels.begin() + begin, labels.begin() + end}), {.smoothing = 0.1f, .denominator = 1000});
+                         i32({labels.begin() + begin, labels.begin() + end}),
+                         {.smoothing = 0.1f, .denominator = 1000});
   };
   const Tensor one = Tensor::of(std::vector<float>{1}, GetParam().device).to(GetParam().dtype).view({1, 1});
-  expect_equal([&](const std::vector<Tensor>& in) { return part(in, 0, rows); },
-               [&](const std::vector<Tensor>& in) {
-                 const Tensor first = part(in, 0, 400).view({1, 1}), second = part(in, 400, rows).view({1, 1});
-                 return linear(first, one, {}, {.residual = second}).view({1});
-               },
-               {{rows, 6}, {19, 6}, {19}}, GetParam().tolerance);
+  expect_equal(
+      [&](const std::vector<Tensor>& in) { return part(in, 0, rows); },
+      [&](const std::vector<Tensor>& in) {
+        const Tensor first = part(in, 0, 400).view({1, 1}), second = part(in, 400, rows).view({1, 1});
+        return linear(first, one, {}, {.residual = second}).view({1});
+      },
+      {{rows, 6}, {19, 6}, {19}}, GetParam().tolerance);
 }
 
-// Layers of a Transformer with every kind of dropout: the second pass draws the same masks, and so does what follows.
+// Layers of a Transformer with every kind of dropout: the second pass draws the same masks, and so does what
+// follows.
 TEST_P(Fused, RecomputationIsThePlainPass) {
   const Sequences sequences = Sequences::of_lengths({4, 1, 6}, GetParam().device);
   const auto layer = [&](const std::vector<Tensor>& in) {
     const auto [q, k, v] = split<3>(linear(in[0], in[1], {}));
-    const Tensor a = attention(heads(q, 2), heads(k, 2), heads(v, 2), sequences, sequences, {.mask = {.causal = true}, .dropout = 0.3f});
-    const Tensor h = layer_norm(linear(a, in[2], {}, {.dropout = 0.2f, .residual = in[0]}), in[3], in[4], 1e-5);
+    const Tensor a = attention(heads(q, 2), heads(k, 2), heads(v, 2), sequences, sequences,
+                               {.mask = {.causal = true}, .dropout = 0.3f});
+    const Tensor h =
+        layer_norm(linear(a, in[2], {}, {.dropout = 0.2f, .residual = in[0]}), in[3], in[4], 1e-5);
     return linear(h, in[2], {}, {.act = Unary::gelu, .dropout = 0.1f, .residual = h});
   };
   const std::vector<Shape> shapes{{11, 8}, {24, 8}, {8, 8}, {8}, {8}};
@@ -177,7 +190,8 @@ INSTANTIATE_TEST_SUITE_P(Devices, Fused,
                          testing::Values(On{kReference, DType::f64, 1e-12}, On{kReference, DType::f32, 2e-6},
                                          On{kCpu, DType::f32, 3e-6}),
                          [](const auto& of) {
-                           return std::string(of.param.device == kCpu ? "cpu_" : "reference_") + std::string(name_of(of.param.dtype));
+                           return std::string(of.param.device == kCpu ? "cpu_" : "reference_") +
+                                  std::string(name_of(of.param.dtype));
                          });
 
 }  // namespace

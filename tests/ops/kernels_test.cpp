@@ -8,20 +8,23 @@
 #include "backend/cpu/cpu_features.h"
 #include "base/parallel.h"
 #include "cases.h"
-#include "checkpoint/tensor_directory.h"
 
-// Kernels called as ops never call them: optimizers, caches, decoding, and every flag that an op leaves alone.
+// Kernels called as ops never call them: optimizers, caches, decoding, and every flag that an op leaves
+// alone.
 namespace glossa::test {
 namespace {
 
 constexpr Device kCpu{Device::cpu}, kReference{Device::reference};
-constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity(),
+                kNan = std::numeric_limits<float>::quiet_NaN();
 
 // Makes inputs on the device in question, the same for all.
 struct On {
   Device device;
   Backend& backend() const { return Backend::of(device); }
-  Tensor numbers(const Shape& shape, std::uint64_t seed) const { return random(shape, DType::f32, device, seed); }
+  Tensor numbers(const Shape& shape, std::uint64_t seed) const {
+    return random(shape, DType::f32, device, seed);
+  }
   // Columns [3, 3 + cols) of a wider matrix, so that rows lie apart.
   Tensor part(std::int64_t rows, std::int64_t cols, std::uint64_t seed) const {
     return numbers({rows, cols + 8}, seed).slice(1, 3, 3 + cols);
@@ -45,17 +48,26 @@ struct Kernel {
   double tolerance = 3e-6;
 };
 
-std::ostream& operator<<(std::ostream& out, const Kernel& k) { return out << k.name << ", " << k.what; }
+std::ostream& operator<<(std::ostream& out, const Kernel& k) {
+  return out << k.name << ", " << k.what;
+}
 
 constexpr Dropout kMask{0.3f, 11, 12};
 
-Kernel gemm_kernel(const char* what, std::int64_t m, std::int64_t n, std::int64_t k, bool transpose_a, bool transpose_b, bool add,
-                   float alpha, bool bf16 = false) {
+Kernel gemm_kernel(const char* what, std::int64_t m, std::int64_t n, std::int64_t k, bool transpose_a,
+                   bool transpose_b, bool add, float alpha, bool bf16 = false) {
   const auto run = [=](const On& on) {
-    const Tensor a = transpose_a ? on.part(k, m, 1) : on.part(m, k, 1), b = transpose_b ? on.part(n, k, 2) : on.part(k, n, 2);
+    const Tensor a = transpose_a ? on.part(k, m, 1) : on.part(m, k, 1),
+                 b = transpose_b ? on.part(n, k, 2) : on.part(k, n, 2);
     Tensor y = on.part(m, n, 3);
-    on.backend().gemm({.a = a, .b = b, .y = y, .transpose_a = transpose_a, .transpose_b = transpose_b, .add = add,
-                       .alpha = alpha, .bf16 = bf16});
+    on.backend().gemm({.a = a,
+                       .b = b,
+                       .y = y,
+                       .transpose_a = transpose_a,
+                       .transpose_b = transpose_b,
+                       .add = add,
+                       .alpha = alpha,
+                       .bf16 = bf16});
     return std::vector{y};
   };
   return {"gemm", what, run, bf16 ? 1e-2 : 3e-6};
@@ -64,7 +76,8 @@ Kernel gemm_kernel(const char* what, std::int64_t m, std::int64_t n, std::int64_
 Kernel activation_kernel(const char* what, Unary act, bool in_place) {
   const auto run = [=](const On& on) {
     const Tensor z = on.numbers({9, 35}, 1);
-    Tensor dy = on.numbers({9, 35}, 2), dz = in_place ? dy : on.numbers({9, 35}, 3), dbias = on.numbers({35}, 4);
+    Tensor dy = on.numbers({9, 35}, 2), dz = in_place ? dy : on.numbers({9, 35}, 3),
+           dbias = on.numbers({35}, 4);
     on.backend().epilogue_backward(dy, z, act, kMask, dz, &dbias);
     return std::vector{dz, dbias};
   };
@@ -72,8 +85,9 @@ Kernel activation_kernel(const char* what, Unary act, bool in_place) {
 }
 
 // Keys and values in rows of a cache, in no order, some of them shared by two sequences.
-Kernel paged_attention(const char* what, const std::vector<std::int32_t>& queries, const std::vector<std::int32_t>& keys,
-                       std::int64_t heads, std::int64_t kv_heads, std::int64_t dim, Mask mask) {
+Kernel paged_attention(const char* what, const std::vector<std::int32_t>& queries,
+                       const std::vector<std::int32_t>& keys, std::int64_t heads, std::int64_t kv_heads,
+                       std::int64_t dim, Mask mask) {
   const auto run = [=](const On& on) {
     const Sequences q_sequences = on.lengths(queries), k_sequences = on.lengths(keys);
     const std::int64_t rows = 50;
@@ -84,8 +98,15 @@ Kernel paged_attention(const char* what, const std::vector<std::int32_t>& querie
     const Tensor k = glossa::heads(cache.slice(1, 0, kv_heads * dim), kv_heads);
     const Tensor v = glossa::heads(cache.slice(1, kv_heads * dim, 2 * kv_heads * dim), kv_heads);
     Tensor out = on.numbers({q_sequences.tokens(), heads, dim}, 3);
-    on.backend().attention({.q = q, .k = k, .v = v, .queries = q_sequences, .keys = k_sequences, .mask = mask, .scale = 0.3f,
-                            .key_rows = key_rows}, out);
+    on.backend().attention({.q = q,
+                            .k = k,
+                            .v = v,
+                            .queries = q_sequences,
+                            .keys = k_sequences,
+                            .mask = mask,
+                            .scale = 0.3f,
+                            .key_rows = key_rows},
+                           out);
     return std::vector{out};
   };
   return {"attention", what, run};
@@ -95,10 +116,18 @@ Kernel attention_gradient(const char* what, bool add, float dropout) {
   const auto run = [=](const On& on) {
     const Sequences queries = on.lengths({3, 0, 40}), keys = on.lengths({5, 2, 33});
     const Mask mask{.causal = true};
-    const Tensor q = on.numbers({43, 4, 24}, 1), k = on.numbers({40, 2, 24}, 2), v = on.numbers({40, 2, 24}, 3);
+    const Tensor q = on.numbers({43, 4, 24}, 1), k = on.numbers({40, 2, 24}, 2),
+                 v = on.numbers({40, 2, 24}, 3);
     Tensor out = q.like(q.shape()), logsumexp = q.like({43, 4});
-    Attention call{.q = q, .k = k, .v = v, .queries = queries, .keys = keys, .mask = mask, .scale = 0.2f,
-                   .dropout = dropout > 0 ? Dropout{dropout, 3, 4} : Dropout{}, .logsumexp = &logsumexp};
+    Attention call{.q = q,
+                   .k = k,
+                   .v = v,
+                   .queries = queries,
+                   .keys = keys,
+                   .mask = mask,
+                   .scale = 0.2f,
+                   .dropout = dropout > 0 ? Dropout{dropout, 3, 4} : Dropout{},
+                   .logsumexp = &logsumexp};
     on.backend().attention(call, out);
     Tensor dq = on.numbers(q.shape(), 4), dk = on.numbers(k.shape(), 5), dv = on.numbers(v.shape(), 6);
     on.backend().attention_backward(call, out, on.numbers(out.shape(), 7), dq, dk, dv, add);
@@ -109,7 +138,8 @@ Kernel attention_gradient(const char* what, bool add, float dropout) {
 
 Kernel norm_kernel(const char* what, std::int64_t rows, std::int64_t cols, bool centre) {
   const auto run = [=](const On& on) {
-    const Tensor x = on.part(rows, cols, 1), gain = on.numbers({cols}, 2), bias = centre ? on.numbers({cols}, 3) : Tensor();
+    const Tensor x = on.part(rows, cols, 1), gain = on.numbers({cols}, 2),
+                 bias = centre ? on.numbers({cols}, 3) : Tensor();
     Tensor y = on.numbers({rows, cols}, 4);
     on.backend().norm(x, gain, bias, 1e-6, centre, y, nullptr);
     return std::vector{y};
@@ -119,12 +149,13 @@ Kernel norm_kernel(const char* what, std::int64_t rows, std::int64_t cols, bool 
 
 Kernel norm_gradient(const char* what, bool centre, bool add, bool gains) {
   const auto run = [=](const On& on) {
-    const Tensor x = on.part(37, 45, 1), gain = on.numbers({45}, 2), bias = centre ? on.numbers({45}, 3) : Tensor();
+    const Tensor x = on.part(37, 45, 1), gain = on.numbers({45}, 2),
+                 bias = centre ? on.numbers({45}, 3) : Tensor();
     Tensor y = on.numbers({37, 45}, 4), stats = x.like({37, 2});
     on.backend().norm(x, gain, bias, 1e-6, centre, y, &stats);
     Tensor dx = on.part(37, 45, 5), dgain = on.numbers({45}, 6), dbias = on.numbers({45}, 7);
-    on.backend().norm_backward(x, gain, stats, on.numbers({37, 45}, 8), centre, dx, add, gains ? &dgain : nullptr,
-                               gains && centre ? &dbias : nullptr);
+    on.backend().norm_backward(x, gain, stats, on.numbers({37, 45}, 8), centre, dx, add,
+                               gains ? &dgain : nullptr, gains && centre ? &dbias : nullptr);
     return std::vector{dx, dgain, dbias};
   };
   return {"norm_backward", what, run};
@@ -135,8 +166,8 @@ Kernel embed_gradient(const char* what, bool table, bool positions) {
     std::vector<std::int32_t> ids, at;
     for (int i = 0; i < 90; ++i) ids.push_back(i * i % 13), at.push_back(i % 9);
     Tensor dtable = on.numbers({13, 21}, 1), dpositions = on.numbers({9, 21}, 2);
-    on.backend().embed_backward(on.numbers({90, 21}, 3), on.i32(ids), 1.5, on.i32(at), kMask, table ? &dtable : nullptr,
-                                positions ? &dpositions : nullptr);
+    on.backend().embed_backward(on.numbers({90, 21}, 3), on.i32(ids), 1.5, on.i32(at), kMask,
+                                table ? &dtable : nullptr, positions ? &dpositions : nullptr);
     return std::vector{dtable, dpositions};
   };
   return {"embed_backward", what, run};
@@ -152,11 +183,13 @@ Kernel loss_kernel(const char* what, bool gradient, double smoothing, float spre
   return {"cross_entropy", what, run};
 }
 
-Kernel top_k_kernel(const char* what, std::int64_t rows, std::int64_t cols, std::int64_t k, std::function<void(Tensor&)> change = {}) {
+Kernel top_k_kernel(const char* what, std::int64_t rows, std::int64_t cols, std::int64_t k,
+                    std::function<void(Tensor&)> change = {}) {
   const auto run = [=](const On& on) {
     Tensor x = on.numbers({rows, cols}, 1);
     if (change) change(x);
-    Tensor values = on.numbers({rows, k}, 2), indices = on.i32(std::vector<std::int32_t>(rows * k)).view({rows, k});
+    Tensor values = on.numbers({rows, k}, 2),
+           indices = on.i32(std::vector<std::int32_t>(rows * k)).view({rows, k});
     Tensor logsumexp = on.numbers({rows}, 3);
     on.backend().top_k(x, k, values, indices, logsumexp);
     return std::vector{values, indices, logsumexp};
@@ -185,7 +218,8 @@ Kernel sgd_kernel(const char* what, const Sgd& options) {
 Kernel adafactor_kernel(const char* what, const Shape& shape, const Adafactor& options) {
   const auto run = [=](const On& on) {
     const bool matrix = shape.rank() == 2;
-    Tensor w = on.numbers(shape, 1), row = on.positive({shape[0]}, 2), column = matrix ? on.positive({shape[1]}, 3) : Tensor();
+    Tensor w = on.numbers(shape, 1), row = on.positive({shape[0]}, 2),
+           column = matrix ? on.positive({shape[1]}, 3) : Tensor();
     on.backend().adafactor(w, on.numbers(shape, 4), row, column, options);
     std::vector<Tensor> out{w, row};
     if (matrix) out.push_back(column);
@@ -201,45 +235,54 @@ std::vector<Kernel> make_kernels() {
     };
   };
   return {
-      {"fill", "a part", [](const On& on) {
+      {"fill", "a part",
+       [](const On& on) {
          Tensor whole = on.numbers({5, 9}, 1), part = whole.slice(1, 2, 6);
          on.backend().fill(part, -2.5);
          return std::vector{whole};
        }},
-      {"fill", "whole numbers", [](const On& on) {
+      {"fill", "whole numbers",
+       [](const On& on) {
          Tensor x = on.i32({1, 2, 3});
          on.backend().fill(x, 7);
          return std::vector{x};
        }},
-      {"copy", "parts", [](const On& on) {
+      {"copy", "parts",
+       [](const On& on) {
          Tensor whole = on.numbers({5, 40}, 1), part = whole.slice(1, 2, 35);
          on.backend().copy(on.part(5, 33, 2), part);
          return std::vector{whole};
        }},
-      {"add", "parts", [](const On& on) {
+      {"add", "parts",
+       [](const On& on) {
          Tensor y = on.part(5, 33, 3);
          on.backend().add(on.part(5, 33, 1), on.part(5, 33, 2), y);
          return std::vector{y};
        }},
-      {"add", "onto an operand", [](const On& on) {
+      {"add", "onto an operand",
+       [](const On& on) {
          Tensor y = on.numbers({501, 33}, 3);
          on.backend().add(y, on.numbers({501, 33}, 2), y);
          on.backend().add(on.numbers({501, 33}, 4), y, y);
          return std::vector{y};
        }},
-      {"scale", "in place", [](const On& on) {
+      {"scale", "in place",
+       [](const On& on) {
          Tensor y = on.part(5, 33, 3);
          on.backend().scale(y, 0.3, y);
          return std::vector{y};
        }},
-      {"sum_of_squares", "large", [](const On& on) {
+      {"sum_of_squares", "large",
+       [](const On& on) {
          return std::vector{on.number(on.backend().sum_of_squares(on.numbers({700, 333}, 1)))};
        }},
-      {"sum_of_squares", "a part, and nothing", [](const On& on) {
+      {"sum_of_squares", "a part, and nothing",
+       [](const On& on) {
          return std::vector{on.number(on.backend().sum_of_squares(on.part(7, 33, 1))),
                             on.number(on.backend().sum_of_squares(on.numbers({0, 4}, 1)))};
        }},
-      {"all_finite", "each element tried", [](const On& on) {
+      {"all_finite", "each element tried",
+       [](const On& on) {
          std::vector<Tensor> out;
          for (float bad : {kInfinity, -kInfinity, kNan, std::numeric_limits<float>::max()})
            for (std::int64_t i = 0; i < 77; i += 4) {
@@ -261,7 +304,8 @@ std::vector<Kernel> make_kernels() {
       activation_kernel("relu", Unary::relu, true),
       activation_kernel("gelu", Unary::gelu, true),
       activation_kernel("silu", Unary::silu, false),
-      paged_attention("a cache, one new token each", {1, 1, 1, 1}, {1, 9, 30, 17}, 4, 4, 16, {.causal = true}),
+      paged_attention("a cache, one new token each", {1, 1, 1, 1}, {1, 9, 30, 17}, 4, 4, 16,
+                      {.causal = true}),
       paged_attention("a cache, several new tokens", {3, 1, 5, 0}, {8, 4, 30, 7}, 6, 2, 20, {.causal = true}),
       paged_attention("hypotheses that share memory", {4, 1, 8}, {12, 5, 9}, 3, 3, 11, {}),
       paged_attention("a window over a cache", {1, 2}, {40, 20}, 2, 1, 8, {.causal = true, .window = 5}),
@@ -274,7 +318,8 @@ std::vector<Kernel> make_kernels() {
       norm_gradient("adding", true, true, true),
       norm_gradient("input alone", true, false, false),
       norm_gradient("root mean square", false, true, true),
-      {"embed", "without positions", [](const On& on) {
+      {"embed", "without positions",
+       [](const On& on) {
          Tensor y = on.numbers({4, 35}, 1);
          on.backend().embed(on.i32({2, 0, 2, 1}), on.numbers({3, 35}, 2), 2.5, {}, {}, kMask, y);
          return std::vector{y};
@@ -282,23 +327,27 @@ std::vector<Kernel> make_kernels() {
       embed_gradient("both", true, true),
       embed_gradient("table", true, false),
       embed_gradient("positions", false, true),
-      {"dropout", "a part, in place", [](const On& on) {
+      {"dropout", "a part, in place",
+       [](const On& on) {
          Tensor x = on.part(9, 45, 1);
          on.backend().dropout(x, kMask, x);
          return std::vector{x};
        }},
-      {"gather_rows", "whole numbers, a part", [](const On& on) {
+      {"gather_rows", "whole numbers, a part",
+       [](const On& on) {
          const Tensor x = on.i32({1, 2, 3, 4, 5, 6, 7, 8, 9}).view({3, 3});
          Tensor y = on.i32({0, 0, 0, 0}).view({2, 2});
          on.backend().gather_rows(x.slice(1, 1, 3), on.i32({2, 0}), y);
          return std::vector{y};
        }},
-      {"scatter_rows", "into a cache", [](const On& on) {
+      {"scatter_rows", "into a cache",
+       [](const On& on) {
          Tensor cache = on.numbers({20, 33}, 1);
          on.backend().scatter_rows(on.part(3, 33, 2), on.i32({19, 0, 7}), cache);
          return std::vector{cache};
        }},
-      {"scatter_add_rows", "repeated", [](const On& on) {
+      {"scatter_add_rows", "repeated",
+       [](const On& on) {
          Tensor y = on.numbers({20, 33}, 1);
          on.backend().scatter_add_rows(on.part(5, 33, 2), on.i32({19, 0, 19, 7, 19}), y);
          return std::vector{y};
@@ -310,23 +359,33 @@ std::vector<Kernel> make_kernels() {
       top_k_kernel("one", 5, 77, 1),
       top_k_kernel("some", 5, 1003, 9),
       top_k_kernel("all", 3, 17, 17),
-      top_k_kernel("ties", 1, 60, 8, [](Tensor& x) {
-        for (std::int64_t i = 0; i < 60; ++i) x.data<float>()[i] = static_cast<float>(i % 7);
-      }),
+      top_k_kernel("ties", 1, 60, 8,
+                   [](Tensor& x) {
+                     for (std::int64_t i = 0; i < 60; ++i) x.data<float>()[i] = static_cast<float>(i % 7);
+                   }),
       top_k_kernel("infinities", 1, 40, 5, set({{3, -kInfinity}, {39, -kInfinity}, {0, -kInfinity}})),
-      top_k_kernel("nothing but minus infinity and one", 1, 40, 2, [](Tensor& x) {
-        for (std::int64_t i = 0; i < 40; ++i) x.data<float>()[i] = i == 21 ? 2.0f : -kInfinity;
-      }),
+      top_k_kernel("nothing but minus infinity and one", 1, 40, 2,
+                   [](Tensor& x) {
+                     for (std::int64_t i = 0; i < 40; ++i) x.data<float>()[i] = i == 21 ? 2.0f : -kInfinity;
+                   }),
       adamw_kernel("first step", {7, 33}, {.learning_rate = 0.01f}),
       adamw_kernel("later, decayed and scaled", {701, 33},
-                   {.learning_rate = 0.01f, .beta2 = 0.98f, .epsilon = 1e-9f, .weight_decay = 0.1f, .gradient_scale = 0.3f, .step = 1000}),
+                   {.learning_rate = 0.01f,
+                    .beta2 = 0.98f,
+                    .epsilon = 1e-9f,
+                    .weight_decay = 0.1f,
+                    .gradient_scale = 0.3f,
+                    .step = 1000}),
       adamw_kernel("a vector", {77}, {.learning_rate = 0.01f, .step = 5}),
       sgd_kernel("plain", {.learning_rate = 0.1f}),
-      sgd_kernel("momentum", {.learning_rate = 0.1f, .momentum = 0.9f, .weight_decay = 0.01f, .gradient_scale = 2}),
+      sgd_kernel("momentum",
+                 {.learning_rate = 0.1f, .momentum = 0.9f, .weight_decay = 0.01f, .gradient_scale = 2}),
       sgd_kernel("nesterov", {.learning_rate = 0.1f, .momentum = 0.9f, .nesterov = true}),
-      adafactor_kernel("a matrix", {70, 33}, {.learning_rate = 0.05f, .weight_decay = 0.1f, .gradient_scale = 0.5f, .step = 4}),
+      adafactor_kernel("a matrix", {70, 33},
+                       {.learning_rate = 0.05f, .weight_decay = 0.1f, .gradient_scale = 0.5f, .step = 4}),
       adafactor_kernel("a vector", {77}, {.learning_rate = 0.05f, .step = 1}),
-      {"interpolate", "a part", [](const On& on) {
+      {"interpolate", "a part",
+       [](const On& on) {
          Tensor y = on.part(9, 45, 1);
          on.backend().interpolate(y, on.part(9, 45, 2), 0.01);
          return std::vector{y};
@@ -345,7 +404,8 @@ TEST_P(Kernels, CpuAgreesWithReference) {
     const std::vector<Tensor> found = k.run({kCpu});
     ASSERT_EQ(found.size(), wanted.size());
     for (std::size_t i = 0; i < wanted.size(); ++i)
-      EXPECT_LE(relative_error(found[i], wanted[i]), k.tolerance) << "output " << i << " with " << cpu::name_of(set);
+      EXPECT_LE(relative_error(found[i], wanted[i]), k.tolerance)
+          << "output " << i << " with " << cpu::name_of(set);
   }
   cpu::set_instruction_set(before);
 }
@@ -357,7 +417,8 @@ TEST_P(Kernels, BitsDoNotDependOnThreads) {
   for (int threads : {2, 3}) {
     set_thread_count(threads);
     const std::vector<Tensor> found = GetParam().run({kCpu});
-    for (std::size_t i = 0; i < wanted.size(); ++i) EXPECT_TRUE(same_bits(found[i], wanted[i])) << "output " << i;
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      EXPECT_TRUE(same_bits(found[i], wanted[i])) << "output " << i;
   }
   set_thread_count(before);
 }
@@ -383,61 +444,6 @@ TEST(Vocabulary, EveryKernelHasALine) {
   for (const Kernel& k : make_kernels()) covered.insert(k.name);
   EXPECT_EQ(declared, covered);
 }
-
-// ---- optimizers against torch and transformers (tools/make_goldens.py) ----
-
-class Optimizers : public testing::TestWithParam<std::tuple<Device, const char*>> {
- protected:
-  Tensor golden(const std::string& name) const {
-    return directory_.find(kind() + "." + name, DType::f32).to(std::get<Device>(GetParam()));
-  }
-  std::string kind() const { return std::get<1>(GetParam()); }
-  bool matrix() const { return kind() == "matrix"; }
-
-  // Four updates by `step(weight, gradient, number from 1)`.
-  template <class Step>
-  void compare(const std::string& name, Step&& step) {
-    const Tensor first = golden("weight");
-    Tensor weight = first.like(first.shape());
-    Backend::of(first.device()).copy(first, weight);
-    for (int i = 0; i < 4; ++i) step(weight, golden("gradient" + std::to_string(i)), i + 1);
-    EXPECT_LE(relative_error(weight, golden(name)), 1e-6);
-  }
-  Tensor zeros(const Shape& shape) const { return Tensor::zeros(shape, DType::f32, std::get<Device>(GetParam())); }
-  Backend& backend() const { return Backend::of(std::get<Device>(GetParam())); }
-
-  TensorDirectory directory_{std::string(GLOSSA_SOURCE_DIR) + "/tests/golden/optimizers/golden.safetensors"};
-};
-
-TEST_P(Optimizers, AdamWFollowsTorch) {
-  Tensor m = zeros(golden("weight").shape()), v = zeros(m.shape());
-  compare("adamw", [&](Tensor& w, const Tensor& g, int step) {
-    backend().adamw(w, g, m, v, {.learning_rate = 0.01f, .beta2 = 0.98f, .epsilon = 1e-9f, .weight_decay = 0.1f, .step = step});
-  });
-}
-
-TEST_P(Optimizers, SgdFollowsTorch) {
-  for (const auto& [name, momentum, nesterov] : {std::tuple{"sgd", 0.0f, false}, {"momentum", 0.9f, false}, {"nesterov", 0.9f, true}}) {
-    Tensor velocity = zeros(golden("weight").shape());
-    compare(name, [&, mu = momentum, n = nesterov](Tensor& w, const Tensor& g, int) {
-      backend().sgd(w, g, velocity, {.learning_rate = 0.1f, .momentum = mu, .nesterov = n});
-    });
-  }
-}
-
-TEST_P(Optimizers, AdafactorFollowsTransformers) {
-  const Shape shape = golden("weight").shape();
-  Tensor row = zeros({shape[0]}), column = matrix() ? zeros({shape[1]}) : Tensor();
-  compare("adafactor", [&](Tensor& w, const Tensor& g, int step) {
-    backend().adafactor(w, g, row, column, {.learning_rate = 0.05f, .step = step});
-  });
-}
-
-INSTANTIATE_TEST_SUITE_P(Golden, Optimizers,
-                         testing::Combine(testing::Values(kCpu, kReference), testing::Values("matrix", "vector")),
-                         [](const auto& of) {
-                           return std::string(std::get<0>(of.param) == kCpu ? "cpu_" : "reference_") + std::get<1>(of.param);
-                         });
 
 }  // namespace
 }  // namespace glossa::test

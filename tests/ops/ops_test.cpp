@@ -16,7 +16,8 @@ constexpr Device kCpu{Device::cpu}, kReference{Device::reference};
 
 class Ops : public testing::TestWithParam<Case> {};
 
-// Against f32 on the reference, which sums in f64: what is left is the rounding of f32 and the polynomials of exp and erf.
+// Against f32 on the reference, which sums in f64: what is left is the rounding of f32 and the polynomials of
+// exp and erf.
 constexpr double kTolerance = 3e-6;
 
 void expect_near(const Tensor& found, const Tensor& wanted, const std::string& what) {
@@ -62,13 +63,15 @@ TEST_P(Ops, BitsDoNotDependOnThreads) {
 }
 
 // d(sum of dy * y) along `direction`, a change of input `input`: five points, so the error falls with step^4.
-double difference(const Case& c, const std::vector<Tensor>& inputs, const Tensor& dy, std::size_t input, const Tensor& direction) {
+double difference(const Case& c, const std::vector<Tensor>& inputs, const Tensor& dy, std::size_t input,
+                  const Tensor& direction) {
   const double step = c.smooth ? 2e-3 : 1e-6;
   const auto at = [&](double distance) {
     std::vector<Tensor> moved = inputs;
     moved[input] = Tensor::empty(inputs[input].shape(), DType::f64, kReference);
     for (std::int64_t i = 0; i < direction.elements(); ++i)
-      moved[input].data<double>()[i] = inputs[input].data<double>()[i] + distance * direction.data<double>()[i];
+      moved[input].data<double>()[i] =
+          inputs[input].data<double>()[i] + distance * direction.data<double>()[i];
     Tape tape({.seed = 5, .step = 3});  // for its dropout
     const Tensor y = c.run(moved, kReference);
     double sum = 0;
@@ -109,7 +112,8 @@ TEST_P(Ops, GradientAgreesWithDifferences) {
         const double scale = 1 / std::sqrt(dot(direction, direction));
         for (std::int64_t e = 0; e < n; ++e) direction.data<double>()[e] *= scale;
       }
-      EXPECT_NEAR(dot(gradient, direction), difference(c, inputs, dy, i, direction), tolerance * (norm + 1e-3))
+      EXPECT_NEAR(dot(gradient, direction), difference(c, inputs, dy, i, direction),
+                  tolerance * (norm + 1e-3))
           << "input " << i << ", direction " << d;
     }
   }
