@@ -115,7 +115,7 @@ void read_weights(Report& report, const Options& options) {
   report.digests.resize(weights.files().size());
   parallel_tasks(static_cast<std::int64_t>(report.digests.size()), [&](std::int64_t i) {
     const auto at = static_cast<std::size_t>(i);
-    report.digests[at] = sha256_of_file(weights.files()[at].path());
+    report.digests[at] = weights.files()[at].digest();
   });
   if (options.statistics)
     for (const std::string& name : report.names)

@@ -23,6 +23,7 @@ class TensorFile {
   // A view of the file that keeps it mapped; it must not be written to. A copy where the data are misaligned.
   // BOOL becomes u8; I8 and I16 become i32. Error(weights) if it has more than four dimensions.
   Tensor tensor(const TensorInfo& info) const;
+  std::string digest() const { return sha256(file_->bytes()); }  // of the whole file
   void check_intact() const { file_->check_intact(); }
 
  private:
