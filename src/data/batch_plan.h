@@ -3,8 +3,9 @@
 // two numbers.
 //
 // An epoch visits all pairs in the order of a keyed permutation, cut into windows. Within a window pairs are
-// sorted by length and cut into batches of at most max_tokens, as even as can be; the batches of the window
-// are visited in an order that is permuted again. So each pair comes exactly once in an epoch.
+// sorted by length and cut into batches of at most max_tokens, as even as one budget for all makes them; the
+// batches of the window are visited in an order that is permuted again. So each pair comes exactly once in an
+// epoch.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -20,7 +21,7 @@ struct BatchOptions {
   std::uint64_t seed = 42;
   bool shuffle = true;             // false: in the order of the data, but for the sorting
   bool sort_by_length = true;      // within a window
-  std::uint64_t window = 1 << 20;  // pairs, at most 2^22; 32 bytes of memory each
+  std::uint64_t window = 1 << 18;  // pairs, at most 2^22; 32 bytes of memory each
 };
 
 struct BatchPosition {

@@ -179,6 +179,12 @@ class Zstd {
   bool between_ = true, full_ = false;
 };
 
+FileHandle standard_input() {
+  const int copy = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);  // a copy, since a handle closes what it holds
+  check(copy >= 0, Code::open, "standard input: opening: {}", std::strerror(errno));
+  return FileHandle::adopt(copy, "standard input");
+}
+
 }  // namespace
 
 std::string_view unreadable_format(Bytes beginning) {
@@ -222,18 +228,20 @@ ByteStream& ByteStream::operator=(ByteStream&&) noexcept = default;
 ByteStream::~ByteStream() = default;
 
 ByteStream ByteStream::open(const fs::path& path, const Limits& limits) {
-  FileHandle file;
-  if (path == "-") {
-    const int copy = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);  // a copy, since a handle closes what it holds
-    check(copy >= 0, Code::open, "standard input: opening: {}", std::strerror(errno));
-    file = FileHandle::adopt(copy, "standard input");
-  } else {
-    file = FileHandle::open_regular(path);
-  }
-  auto shared = std::make_shared<FileHandle>(std::move(file));
-  std::string name = path == "-" ? "standard input" : shown(path);
-  Input input([shared](std::span<std::byte> into) { return shared->read_some(into); });
-  return ByteStream(std::make_unique<State>(std::move(name), std::move(input), limits));
+  const bool piped = path == "-";
+  // Shared, since a function that is kept must be copyable.
+  auto file = std::make_shared<FileHandle>(piped ? standard_input() : FileHandle::open_regular(path));
+  Input input([file](std::span<std::byte> into) { return file->read_some(into); });
+  return ByteStream(
+      std::make_unique<State>(piped ? "standard input" : shown(path), std::move(input), limits));
+}
+
+void keep_standard_input(const fs::path& file) {
+  const FileHandle input = standard_input();
+  AtomicFile output(file);
+  std::vector<std::byte> block(kBlock);
+  while (const std::size_t n = input.read_some(block)) output.write({block.data(), n});
+  output.commit();
 }
 
 ByteStream ByteStream::of_bytes(Bytes bytes, std::string name, const Limits& limits) {

@@ -40,6 +40,10 @@ class ByteStream {
   std::unique_ptr<State> state_;
 };
 
+// Writes all of standard input, as it comes, to a file that appears when it is complete: data that are read
+// more than once, or that a resumed run must find again.
+void keep_standard_input(const fs::path& file);
+
 // The archive or compression, among those that are not read, that bytes begin with: "zip", say; or "".
 std::string_view unreadable_format(Bytes beginning);
 

@@ -81,10 +81,14 @@ PairWriter::PairWriter(Write write, std::uint64_t vocabulary, bool keep_text)
 }
 
 void PairWriter::put_ids(std::span<const std::int32_t> ids) {
+  const std::size_t begin = ids_.size();
+  ids_.resize(begin + ids.size() * id_bytes_);
+  char* to = ids_.data() + begin;
   for (const std::int32_t id : ids) {
     check(id >= 0 && static_cast<std::uint64_t>(id) < vocabulary_, Code::tokenizer,
           "token {} in a vocabulary of {}", id, vocabulary_);
-    ids_.append(reinterpret_cast<const char*>(&id), id_bytes_);
+    std::memcpy(to, &id, id_bytes_);  // the lower bytes come first
+    to += id_bytes_;
   }
 }
 
@@ -181,7 +185,8 @@ void PairDataset::open(Bytes bytes, const std::string& name) {
   sound(trailer.table % 8 == 0 && trailer.table >= kMagic.size() && checked_add(trailer.table, tail) == end,
         "its size");
   sound(trailer.tail_crc == crc_of(bytes.subspan(trailer.table, tail)), "the checksum of its table");
-  sound(trailer.blocks == (trailer.pairs + kBlockPairs - 1) / kBlockPairs, "the number of its blocks");
+  sound(trailer.blocks == trailer.pairs / kBlockPairs + (trailer.pairs % kBlockPairs > 0),
+        "the number of its blocks");
 
   bytes_ = bytes;
   pairs_ = trailer.pairs, block_count_ = trailer.blocks;

@@ -17,7 +17,8 @@ struct Pair {
   bool too_long = false;            // a side had more bytes than a line may have, and is not here
 };
 
-// Sets its argument to the next pair; false at the end.
+// Sets its argument to the next pair; false at the end. Called by one thread at a time, but not always the
+// same.
 using PairStream = std::function<bool(Pair&)>;
 
 enum class PairFormat : std::uint8_t {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <future>
 #include <memory>
 #include <unordered_set>
 
@@ -163,24 +164,34 @@ void count_tokens(const Preparation& how, const Chunk& chunk, const Chunk::Entry
     report.unknown_example = in_source > 0 ? chunk.source(e) : chunk.target(e);
 }
 
+// Counts the pairs of an encoded chunk, and writes those that qualify.
+void write_chunk(const Preparation& how, const Chunk& chunk, DataReport& report, PairWriter& writer) {
+  for (const Chunk::Entry& e : chunk.entries()) {
+    ++report.read;
+    if (const Reason reason = reason_to_skip(e, how.filter); reason.count) {
+      check(!how.filter.strict, Code::text_data,
+            "{}: line {}: the pair {}; without data.strict it would be skipped", how.name, e.line,
+            reason.text);
+      ++(report.*reason.count);
+      continue;
+    }
+    ++report.kept;
+    count_tokens(how, chunk, e, report);
+    writer.add({e.source, e.target, chunk.source(e), chunk.target(e), e.line});
+  }
+}
+
 DataReport write_pairs(const Preparation& how, const PairWriter::Write& write, const std::string& key) {
   DataReport report;
   PairWriter writer(write, how.vocabulary, how.keep_text);
-  for (Chunk chunk; chunk.fill(how.pairs);) {
+  Chunk chunk, following;
+  for (bool some = chunk.fill(how.pairs); some;) {
+    // Inflating takes as long as encoding: the next chunk is read while this one is encoded.
+    std::future<bool> reading = std::async(std::launch::async, [&] { return following.fill(how.pairs); });
     chunk.encode(how.encode);
-    for (const Chunk::Entry& e : chunk.entries()) {
-      ++report.read;
-      if (const Reason reason = reason_to_skip(e, how.filter); reason.count) {
-        check(!how.filter.strict, Code::text_data,
-              "{}: line {}: the pair {}; without data.strict it would be skipped", how.name, e.line,
-              reason.text);
-        ++(report.*reason.count);
-        continue;
-      }
-      ++report.kept;
-      count_tokens(how, chunk, e, report);
-      writer.add({e.source, e.target, chunk.source(e), chunk.target(e), e.line});
-    }
+    write_chunk(how, chunk, report, writer);
+    some = reading.get();
+    std::swap(chunk, following);
   }
   if (how.notes) {
     const CorpusNotes notes = how.notes();

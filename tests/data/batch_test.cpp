@@ -10,7 +10,6 @@ namespace {
 
 using testing::Each;
 using testing::ElementsAre;
-using testing::Le;
 
 // Sentences of 1 to `longest` tokens with ids that tell pair, side and place: none of them 0 or 1.
 PairDataset numbered(std::uint64_t pairs, std::uint64_t longest = 30, bool keep_text = false) {
@@ -233,6 +232,14 @@ TEST(Loader, StepsHoldTheirBatchesAcrossEpochs) {
   }
   EXPECT_EQ(accumulated, single);
   EXPECT_EQ(three.position(), one.position());
+}
+
+TEST(Loader, F07_DataSmallerThanABatchComeAgainAndAgain) {
+  BatchLoader loader(numbered(1), small_batches(3));
+  const TranslationStep step = loader.next();
+  EXPECT_THAT(step.pairs, Each(ElementsAre(0)));
+  EXPECT_EQ(step.sentences, 3);
+  EXPECT_EQ(loader.position(), (BatchPosition{3, 0}));
 }
 
 TEST(Loader, EncodesAnotherWayInEachEpoch) {

@@ -231,6 +231,29 @@ TEST_F(Pairs, F02_NulsAndMarksAreNoted) {
   EXPECT_EQ(p.report.text_bytes, 9u);
 }
 
+TEST_F(Pairs, ReadsRealData) {
+  const char* data = std::getenv("GLOSSA_DATA");
+  if (!data) GTEST_SKIP() << "GLOSSA_DATA does not name a folder of data";
+  const fs::path translation = fs::path(data) / "translation";
+  const CorpusFiles train{.source = translation / "train.en.gz", .target = translation / "train.de.gz"};
+  const CorpusFiles valid{.source = translation / "val.en.gz", .target = translation / "val.de.gz"};
+  const CorpusFiles crossed{.source = valid.target, .target = valid.source};
+  Preparation how = words();
+  // Words by their hash, since lengths of words are much alike in English and German.
+  how.vocabulary = 8000;
+  how.encode = [](std::string_view text, std::vector<std::int32_t>& ids) {
+    std::istringstream words{std::string(text)};
+    for (std::string word; words >> word;)
+      ids.push_back(static_cast<std::int32_t>(pair_hash(word, "") % 8000));
+  };
+  const PreparedPairs a = prepare(train, how), b = prepare(valid, how);
+  EXPECT_EQ(a.report.kept, 29'000u);
+  EXPECT_EQ(b.report.kept, 1014u);
+  EXPECT_EQ(count_overlap(a.data, b.data), 0u);
+  EXPECT_FALSE(sides_look_swapped(a.data, b.data));
+  EXPECT_TRUE(sides_look_swapped(a.data, prepare(crossed, how).data));
+}
+
 // Data of several blocks, with ids and texts of all sizes.
 Texts many_pairs(std::uint64_t count) {
   const Philox numbers(1, Purpose::sample);
