@@ -164,7 +164,8 @@ TEST_F(Pairs, StrictRefusesWithLineAndReason) {
       {"a\n\n", "x\ny\n", "an empty side"}};
   for (const auto& [source, target, reason] : cases) {
     std::string message;
-    EXPECT_EQ(code_of([&] { prepare(parallel(source, target), how); }, &message), Code::text_data);
+    const CorpusFiles files = parallel(source, target);
+    EXPECT_EQ(code_of([&] { prepare(files, how); }, &message), Code::text_data);
     EXPECT_THAT(message, AllOf(HasSubstr("line 2"), HasSubstr(reason), HasSubstr("data.strict")));
   }
 }
