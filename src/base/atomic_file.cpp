@@ -8,6 +8,7 @@
 #include <charconv>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -31,13 +32,16 @@ class Temporaries {
       const fs::path path =
           parent_of(target) /
           fmt::format(".{}.tmp-{}-{}", stem, static_cast<long>(getpid()), number_.fetch_add(1));
-      if (retried([&] { return make(path); }) >= 0) {
-        std::lock_guard lock(mutex_);
-        live_.insert(path.filename().native());
-        return path;
-      }
-      if (errno != EEXIST) system_failure(Code::open, "creating", path, errno);
+      remember(path);  // before it is there, so that nobody takes it for a leftover
+      if (retried([&] { return make(path); }) >= 0) return path;
+      const int error = errno;
+      forget(path);
+      if (error != EEXIST) system_failure(Code::open, "creating", path, error);
     }
+  }
+  void remember(const fs::path& path) {
+    std::lock_guard lock(mutex_);
+    live_.insert(path.filename().native());
   }
   void forget(const fs::path& path) {
     std::lock_guard lock(mutex_);
@@ -88,6 +92,11 @@ void check_replaceable(const fs::path& path, mode_t wanted) {
         wanted == S_IFDIR ? "a directory" : "a file");
 }
 
+// After a failed fsync the kernel may report success for pages it has dropped: there is no second try.
+void check_first_commit(const fs::path& path, bool& tried) {
+  check(!std::exchange(tried, true), Code::internal, "{}: committed a second time", shown(path));
+}
+
 }  // namespace
 
 // ---- AtomicFile ----
@@ -102,16 +111,15 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
 }
 
 AtomicFile::~AtomicFile() {
-  if (!done_) remove_quietly(temporary_);
+  remove_quietly(temporary_);
 }
 
 void AtomicFile::commit() {
+  check_first_commit(path_, tried_);
   handle_.sync();
   handle_.close();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0)
     system_failure(Code::write, "renaming to", path_, errno);
-  done_ = true;
-  temporaries().forget(temporary_);
   sync_directory(parent_of(path_));
 }
 
@@ -128,11 +136,11 @@ namespace {
 void rename_whole(const fs::path& from, const fs::path& to) {
   if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
   if (errno == EEXIST) {
-    // The old one leaves in the same instant in which the new one appears; its remains now bear the temporary
-    // name.
+    // The old one leaves in the instant in which the new one appears, and bears the temporary name from then
+    // on.
     if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return;
-  } else if (errno == EINVAL ||
-             errno == ENOSYS) {  // a file system without renameat2: only where nothing is in the way
+  } else if (errno == EINVAL || errno == ENOSYS) {
+    // A file system without renameat2: only where nothing is in the way.
     if (::rename(from.c_str(), to.c_str()) == 0) return;
   }
   system_failure(Code::write, "renaming to", to, errno);
@@ -145,29 +153,22 @@ AtomicDirectory::AtomicDirectory(fs::path path) : path_(std::move(path)) {
   temporary_ = temporaries().create(path_, [](const fs::path& name) { return ::mkdir(name.c_str(), 0777); });
 }
 
+// What bears the temporary name at the end is either what was not committed, or the old directory after an
+// exchange.
 AtomicDirectory::~AtomicDirectory() {
-  if (!done_) remove_quietly(temporary_);
+  remove_quietly(temporary_);
 }
 
 void AtomicDirectory::commit() {
-  check(!done_, Code::internal, "{}: committed a second time", shown(path_));
-  try {
-    const std::string manifest = to_text(sync_and_list(temporary_));
-    FileHandle file = FileHandle::create(temporary_ / kManifestName);
-    file.write(as_bytes(manifest));
-    file.sync();
-    file.close();
-    sync_directory(temporary_);
-    rename_whole(temporary_, path_);
-  } catch (...) {
-    // After a failed fsync the kernel may report success for pages it has dropped, so there is no second try.
-    remove_quietly(temporary_);
-    done_ = true;
-    throw;
-  }
-  done_ = true;
-  remove_quietly(temporary_);  // what an exchange has left there
-  sync_directory(parent_of(path_));
+  check_first_commit(path_, tried_);
+  const std::string manifest = to_text(sync_and_list(temporary_));
+  FileHandle file = FileHandle::create(temporary_ / kManifestName);
+  file.write(as_bytes(manifest));
+  file.sync();
+  file.close();
+  sync_directory(temporary_);
+  rename_whole(temporary_, path_);
+  sync_directory(parent_of(path_));  // before the old one is removed: until then both may be needed
 }
 
 void remove_leftovers(const fs::path& directory) {

@@ -98,7 +98,7 @@ class AtomicFile {
  private:
   fs::path path_, temporary_;
   FileHandle handle_;
-  bool done_ = false;
+  bool tried_ = false;
 };
 
 void write_file(const fs::path& path, std::string_view text);  // atomically
@@ -106,7 +106,7 @@ void write_file(const fs::path& path, std::string_view text);  // atomically
 // A directory that appears complete or not at all. Files are made inside `path()`; `commit` syncs each of
 // them and the directory, writes `MANIFEST.json` (name, size and SHA-256 of every file) last, renames the
 // whole to its name, and syncs the parent. A directory of that name is exchanged for the new one in one step,
-// and then removed.
+// and removed when this object goes.
 class AtomicDirectory {
  public:
   explicit AtomicDirectory(fs::path path);
@@ -118,7 +118,7 @@ class AtomicDirectory {
 
  private:
   fs::path path_, temporary_;
-  bool done_ = false;
+  bool tried_ = false;
 };
 
 // Verifies a directory that AtomicDirectory wrote: every file listed is there with its size and digest.

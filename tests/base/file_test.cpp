@@ -174,6 +174,16 @@ TEST_F(Files, K05_AtomicFilesRefuseDirectoriesDevicesAndMissingParents) {
   EXPECT_THAT(names(), ElementsAre("dir"));
 }
 
+TEST_F(Files, G07_ACommitIsTriedOnce) {
+  AtomicFile file(folder / "f");
+  file.commit();
+  EXPECT_THROW(file.commit(), Error);
+  AtomicDirectory directory(folder / "d");
+  directory.commit();
+  EXPECT_THROW(directory.commit(), Error);
+  EXPECT_EQ(manifest_fault(folder / "d"), "");
+}
+
 TEST_F(Files, LongNamesFitTheSystemsLimit) {
   const std::string name(255, 'n');
   write_file(folder / name, "x");
