@@ -4,9 +4,11 @@
 set(GLOSSA_LAYERS "" CACHE INTERNAL "")
 
 function(glossa_flags target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow=local -Wno-psabi)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-psabi)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    target_compile_options(${target} PRIVATE -Wno-shadow -Wno-pass-failed)
+    target_compile_options(${target} PRIVATE -Wno-pass-failed)
+  else()
+    target_compile_options(${target} PRIVATE -Wshadow=local)  # clang has no such middle way
   endif()
   # Contraction is chosen in the kernels, where it is wanted; elsewhere results must not depend on the compiler.
   target_compile_options(${target} PRIVATE -ffp-contract=off -fno-math-errno)
