@@ -51,37 +51,33 @@ bool LineReader::more() {
 
 bool LineReader::next(Line& line) {
   line = {};
-  std::size_t searched = 0;  // bytes from begin_ without a line feed
-  for (;;) {
+  const Extent extent = find_end();
+  if (extent.length == 0 && !extent.fed) return false;
+  ++notes_.lines;
+  if (extent.length > options_.limits.line_bytes) {
+    check(options_.pass_over_long_lines, Code::size,
+          "{}: line {}: has more than {} bytes, which is the most a line may have", name(), notes_.lines,
+          options_.limits.line_bytes);
+    line.too_long = true;
+    pass_over();
+    return true;
+  }
+  line.text = {buffer_.data() + begin_, extent.length};
+  begin_ += extent.length + extent.fed;
+  if (extent.fed && line.text.ends_with('\r')) line.text.remove_suffix(1);
+  check_text(line);
+  return true;
+}
+
+LineReader::Extent LineReader::find_end() {
+  for (std::size_t searched = 0;;) {
     const char* const from = buffer_.data() + begin_;
     const std::size_t there = end_ - begin_;
     const auto* feed = static_cast<const char*>(std::memchr(from + searched, '\n', there - searched));
-    const std::size_t length = feed ? static_cast<std::size_t>(feed - from) : there;
-    if (length > options_.limits.line_bytes) {
-      check(options_.pass_over_long_lines, Code::size,
-            "{}: line {}: has more than {} bytes, which is the most a line may have", name(),
-            notes_.lines + 1, options_.limits.line_bytes);
-      line.too_long = true;
-      ++notes_.lines;
-      pass_over();
-      return true;
-    }
-    if (feed) {
-      line.text = {from, length};
-      break;
-    }
+    if (feed) return {static_cast<std::size_t>(feed - from), true};
+    if (there > options_.limits.line_bytes || !more()) return {there, false};
     searched = there;
-    if (more()) continue;
-    if (there == 0) return false;
-    line.text = {buffer_.data() + begin_, there};
-    break;
   }
-  ++notes_.lines;
-  const bool ended = begin_ + line.text.size() < end_;
-  begin_ += line.text.size() + ended;
-  if (ended && line.text.ends_with('\r')) line.text.remove_suffix(1);
-  check_text(line);
-  return true;
 }
 
 // The text of `line` must still lie in buffer_.

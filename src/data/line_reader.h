@@ -50,8 +50,14 @@ class LineReader {
   std::uint64_t line_number() const { return notes_.lines; }  // of the line handed out last, from 1
 
  private:
+  struct Extent {
+    std::size_t length;
+    bool fed;  // a line feed follows
+  };
+  // Of the line at begin_: to its line feed, to the end of the text, or to where it is found too long.
+  Extent find_end();
   bool more();       // reads a block behind what is there; false at the end
-  bool pass_over();  // drops text up to and with the next line feed
+  bool pass_over();  // drops text up to and with the next line feed; false if there is none
   void check_beginning();
   void check_text(Line& line);
 

@@ -195,18 +195,22 @@ void PairDataset::open(Bytes bytes, const std::string& name) {
   // holds.
   blocks_ = reinterpret_cast<const Block*>(bytes.data() + trailer.table);
   description_ = as_text(bytes.subspan(trailer.table + trailer.blocks * sizeof(Block), trailer.description));
-  std::uint64_t offset = kMagic.size();
-  for (std::uint64_t b = 0; b < block_count_; ++b) {
-    const Block& block = blocks_[b];
-    sound(block.offset == offset && block.pairs == std::min(kBlockPairs, pairs_ - b * kBlockPairs),
-          "its table of blocks");
-    offset = checked_add(offset, block.bytes(id_bytes_));
-    sound(offset <= trailer.table, "its table of blocks");
-  }
-  sound(offset == trailer.table, "its table of blocks");
+  sound(blocks_fill(trailer.table), "its table of blocks");
   parallel_for(static_cast<std::int64_t>(block_count_), 4, [&](std::int64_t begin, std::int64_t last) {
     for (std::int64_t b = begin; b < last; ++b) verify(blocks_[b], name);
   });
+}
+
+bool PairDataset::blocks_fill(std::uint64_t end) const {
+  std::uint64_t offset = kMagic.size();
+  for (std::uint64_t b = 0; b < block_count_; ++b) {
+    const Block& block = blocks_[b];
+    if (block.offset != offset || block.pairs != std::min(kBlockPairs, pairs_ - b * kBlockPairs))
+      return false;
+    offset = checked_add(offset, block.bytes(id_bytes_));
+    if (offset > end) return false;
+  }
+  return offset == end;
 }
 
 std::uint64_t Block::bytes(unsigned id_bytes) const {

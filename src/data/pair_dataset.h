@@ -66,6 +66,8 @@ class PairDataset {
     const std::byte *ids, *text;
   };
   void open(Bytes bytes, const std::string& name);
+  // Whether the blocks lie one behind the other, up to `end`.
+  bool blocks_fill(std::uint64_t end) const;
   void verify(const pair_layout::Block& block, const std::string& name) const;
   Found find(std::uint64_t index) const;
   void copy(const std::byte* from, std::uint32_t count, std::int32_t* ids) const;

@@ -20,8 +20,8 @@ using Encode = std::function<void(std::string_view text, std::vector<std::int32_
 struct PairFilter {
   std::int64_t min_length = 1, max_length = 256;  // of each side, in tokens, begin and end not counted
   double max_length_ratio = 0;                    // the longer side over the shorter; 0: no limit
-  bool strict =
-      false;  // refuse the first pair that does not qualify: Error(text_data) with its line and reason
+  // Refuse the first pair that does not qualify: Error(text_data) with its line and reason.
+  bool strict = false;
 };
 
 // What was read, and why pairs were left out: each counts under the first reason that applies. All counts are
