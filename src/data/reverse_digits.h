@@ -12,8 +12,8 @@ struct ReverseDigits {
   std::uint64_t examples = 50'000;
   std::uint64_t min_digits = 1, max_digits = 25;  // lengths are equally likely
   std::uint64_t seed = 42;
-  std::uint64_t part =
-      0;  // training, validation and test are parts 0, 1, 2: different examples under one seed
+  // Training, validation and test are parts 0, 1 and 2: different examples under one seed.
+  std::uint64_t part = 0;
 
   std::string source(
       std::uint64_t index) const;  // "3 1 4"; a pure function of the seed, the part and the index

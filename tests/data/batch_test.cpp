@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "data/batch_loader.h"
 #include "data/prepare.h"
+#include "data/preview.h"
 #include "files.h"
 
 namespace glossa {
@@ -182,6 +183,31 @@ TEST(Loader, BatchesAreRaggedWithStartAndEnd) {
   EXPECT_EQ(ids(batch.source.sequences.starts), source_starts);
   EXPECT_EQ(ids(batch.target.sequences.starts), target_starts);
   EXPECT_EQ(batch.source.sequences.count, 2);
+}
+
+TEST(Loader, APreviewShowsWhatTheModelSees) {
+  auto bytes = std::make_shared<std::string>();
+  PairWriter writer([&](std::string_view part) { bytes->append(part); }, 1000, false);
+  writer.add({std::vector<std::int32_t>{7, 800}, std::vector<std::int32_t>{9}, "", "", 41});
+  writer.add({std::vector<std::int32_t>{7}, std::vector<std::int32_t>{9, 9}, "", "", 42});
+  writer.finish("{}");
+  const PairDataset data = PairDataset::of_memory(bytes);
+  const std::vector<std::uint64_t> pairs{1, 0};
+  const auto piece = [](std::int32_t id) {
+    return id < 2 ? (id ? "<s>" : "</s>") : id == 7 ? "\u2581f\u00FC" : "x";
+  };
+  EXPECT_EQ(preview(make_batch(data, pairs, kSpecial), pairs, data, piece, 1),
+            "2 pairs; 5 source tokens, at most 3 in a sentence; 5 target tokens, at most 3; no padding "
+            "(padded, source and target "
+            "would be 83.3 % and 83.3 % full)\n"
+            "\n"
+            "pair 1, line 42\n"
+            "  source   \u2581f\u00FC </s>\n"
+            "           7   0\n"
+            "  input    <s> x x\n"
+            "           1   9 9\n"
+            "  label    x x </s>\n"
+            "           9 9 0\n");
 }
 
 LoaderOptions small_batches(std::int64_t accumulation = 1) {
