@@ -64,6 +64,7 @@ class Transformer {
   Transformer(ParameterList& parameters, const TransformerConfig& config);
 
   const TransformerConfig& config() const { return config_; }
+  Device device() const { return device_; }
 
   // Mean cross entropy of the labels in nats, [1].
   Tensor loss(const Seq2SeqBatch& batch, const LossOptions& options = {}) const;
