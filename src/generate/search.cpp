@@ -44,6 +44,15 @@ void Search::submit(SearchRequest request) {
   waiting_.push_back(std::move(request));
 }
 
+void Search::clear() {
+  for (Sentence& s : active_) {
+    for (Line& line : s.alive) bury(std::move(line));
+    decoder_.forget(s.memory);
+  }
+  active_.clear();
+  waiting_.clear();
+}
+
 // Encoding few sentences is slow, so a group is waited for, unless nobody else is waiting.
 void Search::admit() {
   const auto free = options_.batch_size - static_cast<std::int64_t>(active_.size());

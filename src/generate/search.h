@@ -46,6 +46,7 @@ class Search {
   // Takes waiting sentences in if there is room, extends all hypotheses by a token, and appends the results
   // of sentences that are done, in no particular order.
   void step(std::vector<SearchResult>& results);
+  void clear();  // drops all sentences
   bool idle() const { return active_.empty() && waiting_.empty(); }
   std::size_t sentences() const { return active_.size() + waiting_.size(); }  // submitted and not done
   const SearchOptions& options() const { return options_; }
