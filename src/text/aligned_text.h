@@ -1,0 +1,52 @@
+// aligned_text.h -- a stretch of text on its way through the pipeline, and, if asked for, where each byte came from.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace glossa {
+
+struct Offsets {  // bytes [begin, end) of the text given; what covers a part of a character has all of it
+  std::uint32_t begin = 0, end = 0;
+  bool operator==(const Offsets&) const = default;
+};
+
+// Reused from text to text, so that nothing is allocated once its buffers have grown. Fewer than 2^31 bytes.
+class AlignedText {
+ public:
+  // `text` must outlive its use here. `at`: where it begins in the text given.
+  void reset(std::string_view text, std::uint32_t at, bool tracked);
+  // Bytes [begin, end) of another text, which must outlive the use here.
+  void reset_to_part(const AlignedText& whole, std::uint32_t begin, std::uint32_t end);
+
+  std::string_view view() const { return view_; }
+  bool tracked() const { return tracked_; }
+  // Where bytes [begin, end), at least one, came from.
+  Offsets source(std::uint32_t begin, std::uint32_t end) const;
+
+ private:
+  friend class Rewrite;
+  std::string_view view_;
+  std::uint32_t at_ = 0;
+  bool tracked_ = false, moved_ = false;  // moved_: from_ holds the offsets of each byte; else they are as given
+  std::string text_, spare_text_;
+  std::vector<Offsets> from_, spare_from_;
+};
+
+// Writes a new version of a text from front to back.
+class Rewrite {
+ public:
+  explicit Rewrite(AlignedText& text);
+  // Bytes [begin, end) as they are.
+  void keep(std::uint32_t begin, std::uint32_t end);
+  // `text` in the place of bytes [begin, end), at least one.
+  void put(std::string_view text, std::uint32_t begin, std::uint32_t end);
+  std::uint32_t size() const { return static_cast<std::uint32_t>(text_.spare_text_.size()); }
+  void finish();  // the text is the new one from here on
+
+ private:
+  AlignedText& text_;
+};
+
+}  // namespace glossa

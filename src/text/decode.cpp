@@ -1,0 +1,120 @@
+#include "text/decode.h"
+
+#include "base/unicode.h"
+#include "text/byte_level.h"
+
+namespace glossa {
+namespace {
+
+using Pieces = std::vector<std::string>;
+
+std::string joined(const Pieces& pieces) {
+  std::string all;
+  for (const std::string& p : pieces) all += p;
+  return all;
+}
+
+void replace_all(std::string& text, std::string_view pattern, std::string_view content) {
+  if (pattern.empty() || text.find(pattern) == text.npos) return;
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t found; (found = text.find(pattern, at)) != text.npos; at = found + pattern.size()) {
+    out.append(text, at, found - at);
+    out += content;
+  }
+  text = out.append(text, at);
+}
+
+// The byte of a piece <0x0A>, or -1.
+int fallback_byte(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece[5] != '>') return -1;
+  int value = 0;
+  for (const char c : piece.substr(3, 2)) {
+    const int digit = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+struct Apply {
+  Pieces& pieces;
+  bool exact;
+
+  void operator()(const decoder::ByteLevel&) const {
+    std::string bytes;
+    for (const std::string& p : pieces) bytes += from_byte_names(p).value_or(p);
+    pieces = {exact ? std::move(bytes) : utf8_repaired(bytes)};
+  }
+
+  void operator()(const decoder::Metaspace& step) const {
+    for (std::size_t i = 0; i < pieces.size(); ++i)
+      replace_all(pieces[i], step.replacement, i == 0 && step.prepend_scheme != "never" ? "" : " ");
+  }
+
+  void operator()(const decoder::Bpe& step) const {
+    for (std::size_t i = 0; i < pieces.size(); ++i)
+      replace_all(pieces[i], step.suffix, i + 1 == pieces.size() ? "" : " ");
+  }
+
+  // Bytes in a row that are no text are as many U+FFFD.
+  void operator()(const decoder::ByteFallback&) const {
+    Pieces out;
+    std::string bytes;
+    const auto flush = [&] {
+      if (bytes.empty()) return;
+      if (exact || !utf8_error(bytes)) {
+        out.push_back(bytes);
+      } else {
+        out.insert(out.end(), bytes.size(), "\xEF\xBF\xBD");
+      }
+      bytes.clear();
+    };
+    for (std::string& p : pieces) {
+      const int byte = fallback_byte(p);
+      if (byte >= 0) {
+        bytes += static_cast<char>(byte);
+        continue;
+      }
+      flush();
+      out.push_back(std::move(p));
+    }
+    flush();
+    pieces = std::move(out);
+  }
+
+  void operator()(const decoder::Fuse&) const { pieces = {joined(pieces)}; }
+
+  void operator()(const decoder::Strip& step) const {
+    const std::size_t size = step.content.size();
+    for (std::string& p : pieces) {
+      std::string_view rest = p;
+      for (std::size_t i = 0; i < step.start && rest.starts_with(step.content); ++i) rest.remove_prefix(size);
+      for (std::size_t i = 0; i < step.stop && rest.ends_with(step.content); ++i) rest.remove_suffix(size);
+      p = std::string(rest);
+    }
+  }
+
+  void operator()(const decoder::Replace& step) const {
+    for (std::string& p : pieces) replace_all(p, step.pattern, step.content);
+  }
+};
+
+}  // namespace
+
+std::string decode(const Decoder& decoder, Pieces pieces, bool exact) {
+  if (decoder.empty()) {
+    std::string text;
+    for (std::size_t i = 0; i < pieces.size(); ++i) text += (i > 0 ? " " : "") + pieces[i];
+    return text;
+  }
+  for (const auto& step : decoder) std::visit(Apply{pieces, exact}, step);
+  std::string text = joined(pieces);
+  // Bytes of several pieces may have met only after their decoder.
+  return exact || !utf8_error(text) ? text : utf8_repaired(text);
+}
+
+}  // namespace glossa

@@ -1,0 +1,238 @@
+#include "text/normalize.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "text/byte_level.h"
+#include "text/unicode_classes.h"
+
+namespace glossa {
+namespace {
+
+using Position = std::uint32_t;
+
+char32_t next_character(std::string_view text, Position& at) {
+  std::size_t place = at;
+  const char32_t c = utf8_next(text, place);
+  at = static_cast<Position>(place);
+  return c;
+}
+
+// The first byte from `at` on that is not ASCII.
+Position ascii_end(std::string_view text, Position at) {
+  while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) ++at;
+  return at;
+}
+
+// Calls f(rewrite, character, begin, end) for each character.
+template <class F>
+void each_character(AlignedText& text, F&& f) {
+  Rewrite rewrite(text);
+  const std::string_view view = text.view();
+  for (Position at = 0; at < view.size();) {
+    const Position begin = at;
+    const char32_t c = next_character(view, at);
+    f(rewrite, c, begin, at);
+  }
+  rewrite.finish();
+}
+
+void remove(AlignedText& text, std::uint16_t classes) {
+  const CharClasses& of = CharClasses::get();
+  each_character(text, [&](Rewrite& rewrite, char32_t c, Position begin, Position end) {
+    if (!(of[c] & classes)) rewrite.keep(begin, end);
+  });
+}
+
+// ---- Unicode normalization, stretch by stretch
+
+// Whether a character never joins or moves before the one in front of it: marks do, the vowels and finals of Hangul
+// do, and so do the half-width voice marks of Katakana.
+bool begins_stretch(char32_t c, std::uint16_t classes) {
+  if (classes & char_class::normalization_unknown) return true;
+  return !(classes & char_class::mark) && !(c >= 0x1160 && c <= 0x11FF) && c != 0xFF9E && c != 0xFF9F;
+}
+
+class UnicodeForm {
+ public:
+  explicit UnicodeForm(Normalization form) : form_(form) {}
+
+  void operator()(AlignedText& text) const {
+    const std::string_view view = text.view();
+    if (ascii_end(view, 0) == view.size()) return;  // ASCII is the same in all forms
+    const CharClasses& of = CharClasses::get();
+    Rewrite rewrite(text);
+    Position kept = 0;  // what lies before is written
+    for (Position at = 0; at < view.size();) {
+      const Position begin = at;
+      const char32_t c = next_character(view, at);
+      const std::uint16_t classes = of[c];
+      if (classes & char_class::normalization_unknown) continue;
+      const Position end = joined_end(view, at);
+      if (end == at && (c < 0x80 || !changes(classes))) continue;
+      rewrite.keep(kept, begin);
+      const std::string_view stretch = view.substr(begin, end - begin);
+      const std::string changed = normalized(stretch, form_);
+      changed == stretch ? rewrite.keep(begin, end) : rewrite.put(changed, begin, end);
+      kept = at = end;
+    }
+    rewrite.keep(kept, static_cast<Position>(view.size()));
+    rewrite.finish();
+  }
+
+ private:
+  bool changes(std::uint16_t classes) const {
+    switch (form_) {
+      case Normalization::nfc: return classes & char_class::nfc_changes;
+      case Normalization::nfkc: return classes & char_class::nfkc_changes;
+      default: return true;
+    }
+  }
+
+  // Where the characters end that join the one before `at`.
+  static Position joined_end(std::string_view view, Position at) {
+    const CharClasses& of = CharClasses::get();
+    while (at < view.size() && static_cast<unsigned char>(view[at]) >= 0x80) {
+      Position next = at;
+      const char32_t c = next_character(view, next);
+      if (begins_stretch(c, of[c])) break;
+      at = next;
+    }
+    return at;
+  }
+
+  Normalization form_;
+};
+
+// ---- the steps
+
+void lower(AlignedText& text) {
+  each_character(text, [](Rewrite& rewrite, char32_t c, Position begin, Position end) {
+    if (c == 0x130) return rewrite.put("i\xCC\x87", begin, end);  // the one character that becomes two
+    const char32_t l = lower_case_of(c);
+    if (l == c) return rewrite.keep(begin, end);
+    std::string out;
+    utf8_append(out, l);
+    rewrite.put(out, begin, end);
+  });
+}
+
+void strip(AlignedText& text, const normalizer::Strip& how) {
+  const CharClasses& of = CharClasses::get();
+  const std::string_view view = text.view();
+  const auto is_space_at = [&](Position at, Position& end) {
+    end = at;
+    return of[next_character(view, end)] & char_class::space;
+  };
+  Position begin = 0, end = static_cast<Position>(view.size()), next = 0;
+  while (how.left && begin < end && is_space_at(begin, next)) begin = next;
+  while (how.right && begin < end) {
+    Position last = end - 1;
+    while ((static_cast<unsigned char>(view[last]) & 0xC0) == 0x80) --last;
+    if (!is_space_at(last, next)) break;
+    end = last;
+  }
+  if (begin == 0 && end == view.size()) return;
+  Rewrite rewrite(text);
+  rewrite.keep(begin, end);
+  rewrite.finish();
+}
+
+void replace(AlignedText& text, const normalizer::Replace& how) {
+  const std::string_view view = text.view();
+  std::size_t found = view.find(how.pattern);
+  if (found == view.npos) return;
+  std::size_t last = how.pattern.size();  // the pattern's last character: what comes in its place is put there
+  do --last;
+  while ((static_cast<unsigned char>(how.pattern[last]) & 0xC0) == 0x80);
+  Rewrite rewrite(text);
+  Position at = 0;
+  for (; found != view.npos; found = view.find(how.pattern, at)) {
+    rewrite.keep(at, static_cast<Position>(found));
+    at = static_cast<Position>(found + how.pattern.size());
+    rewrite.put(how.content, static_cast<Position>(found + last), at);
+    check(rewrite.size() / 64 <= view.size() + 1024, Code::size,
+          "the tokenizer's Replace of {} makes text more than 64 times longer", quoted(how.pattern));
+  }
+  rewrite.keep(at, static_cast<Position>(view.size()));
+  rewrite.finish();
+}
+
+void prepend(AlignedText& text, const std::string& what) {
+  if (text.view().empty()) return;
+  Position first = 0;
+  next_character(text.view(), first);
+  Rewrite rewrite(text);
+  rewrite.put(what, 0, first);
+  rewrite.keep(0, static_cast<Position>(text.view().size()));
+  rewrite.finish();
+}
+
+bool is_chinese(char32_t c) {  // of BERT; the gap from U+2B820 on is the library's
+  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
+         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
+         (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+void bert(AlignedText& text, const normalizer::Bert& how) {
+  const CharClasses& of = CharClasses::get();
+  if (how.clean_text)
+    each_character(text, [&](Rewrite& rewrite, char32_t c, Position begin, Position end) {
+      const std::uint16_t classes = of[c];
+      if (classes & char_class::bert_control) return;
+      classes & char_class::space ? rewrite.put(" ", begin, end) : rewrite.keep(begin, end);
+    });
+  if (how.handle_chinese_chars)
+    each_character(text, [&](Rewrite& rewrite, char32_t c, Position begin, Position end) {
+      if (is_chinese(c)) rewrite.put(" ", begin, end);
+      rewrite.keep(begin, end);
+      if (is_chinese(c)) rewrite.put(" ", begin, end);
+    });
+  if (how.strip_accents.value_or(how.lowercase)) {
+    UnicodeForm{Normalization::nfd}(text);
+    remove(text, char_class::bert_accent);
+  }
+  if (how.lowercase) lower(text);
+}
+
+void name_bytes(AlignedText& text) {
+  Rewrite rewrite(text);
+  const std::string_view view = text.view();
+  for (Position at = 0; at < view.size(); ++at)
+    rewrite.put(byte_names()[static_cast<unsigned char>(view[at])], at, at + 1);
+  rewrite.finish();
+}
+
+struct Apply {
+  AlignedText& text;
+  void operator()(const normalizer::Unicode& step) const { UnicodeForm{step.form}(text); }
+  void operator()(const normalizer::Lowercase&) const { lower(text); }
+  void operator()(const normalizer::Strip& step) const { strip(text, step); }
+  void operator()(const normalizer::StripAccents&) const { remove(text, char_class::combining); }
+  void operator()(const normalizer::Replace& step) const { replace(text, step); }
+  void operator()(const normalizer::Prepend& step) const { prepend(text, step.text); }
+  void operator()(const normalizer::Bert& step) const { bert(text, step); }
+  void operator()(const normalizer::ByteLevel&) const { name_bytes(text); }
+};
+
+}  // namespace
+
+void normalize(const Normalizer& normalizer, AlignedText& text) {
+  const std::size_t size = text.view().size();
+  for (const auto& step : normalizer) {
+    if (text.view().empty()) return;
+    std::visit(Apply{text}, step);
+    check(text.view().size() / 32 <= size + 2048, Code::size,
+          "the tokenizer's normalizer makes {} bytes of text into {}, more than 32 times as many", size,
+          text.view().size());
+  }
+}
+
+std::string normalize(const Normalizer& normalizer, std::string_view text) {
+  AlignedText aligned;
+  aligned.reset(text, 0, false);
+  normalize(normalizer, aligned);
+  return std::string(aligned.view());
+}
+
+}  // namespace glossa

@@ -1,0 +1,268 @@
+#include "text/tokenizer_state.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/unicode.h"
+#include "text/byte_level.h"
+
+namespace glossa {
+namespace {
+
+// Whether a step leaves bytes alone that are no characters.
+bool steps_take_bytes(const PreTokenizer& steps) {
+  return gives_bytes(steps) && std::all_of(steps.begin(), steps.end(), [](const auto& step) {
+           return std::holds_alternative<pre_tokenizer::ByteLevel>(step) ||
+                  std::holds_alternative<pre_tokenizer::Split>(step);
+         });
+}
+
+// Whether some step must know which piece comes from the beginning of the text, and that cannot be told from where it
+// stands now.
+bool needs_tracking(const TokenizerParts& parts) {
+  const bool in_place = std::all_of(parts.normalizer.begin(), parts.normalizer.end(), [](const auto& step) {
+    return std::holds_alternative<normalizer::Unicode>(step) || std::holds_alternative<normalizer::Lowercase>(step);
+  });
+  for (std::size_t i = 0; i < parts.pre_tokenizer.size(); ++i) {
+    const auto* metaspace = std::get_if<pre_tokenizer::Metaspace>(&parts.pre_tokenizer[i]);
+    if (metaspace && metaspace->prepend_scheme == pre_tokenizer::Prepend::first && (i > 0 || !in_place)) return true;
+  }
+  return false;
+}
+
+std::size_t thread_number() {
+  static std::atomic<std::size_t> threads{0};
+  thread_local const std::size_t number = threads++;
+  return number;
+}
+
+}  // namespace
+
+TokenizerState::TokenizerState(TokenizerParts parts)
+    : parts_(std::move(parts)),
+      bytes_(gives_bytes(parts_.pre_tokenizer)),
+      takes_bytes_(parts_.normalizer.empty() && steps_take_bytes(parts_.pre_tokenizer)),
+      tracks_(needs_tracking(parts_)),
+      frame_(frame_of(parts_.post_processor)) {
+  if (const auto* model = std::get_if<BpeModel>(&parts_.model)) bpe_.emplace(*model, bytes_, parts_.origin);
+  const Token known = parts_.vocabulary().size();
+  for (const AddedToken& token : parts_.added_tokens) {
+    const std::string piece = token.normalized ? normalize(parts_.normalizer, token.content) : token.content;
+    (token.normalized ? normalized_finder_ : finder_).add(token, piece);
+    added_[token.id] = {piece, token.special};
+    if (token.id >= known) beyond_model_[token.content] = token.id;
+  }
+  check_ids_of_post_processor();
+  if (parts_.decoder.size() == 1 && std::holds_alternative<decoder::ByteLevel>(parts_.decoder[0])) {
+    decoded_ends_.push_back(0);
+    for (Token id = 0; id < size(); ++id) {
+      decoded_ += from_byte_names(piece(id)).value_or(std::string(piece(id)));
+      decoded_ends_.push_back(decoded_.size());
+    }
+  }
+}
+
+TokenizerState::~TokenizerState() {
+  for (auto& slot : workspaces_) delete slot.load();
+}
+
+void TokenizerState::check_ids_of_post_processor() const {
+  for (const auto* ids : {&frame_.before, &frame_.after})
+    for (const Token id : *ids)
+      check(id < size(), Code::tokenizer, "{}: post_processor: the id {} does not exist; there are {} tokens", parts_.origin,
+            id, size());
+}
+
+TokenizerState::Lease::Lease(const TokenizerState& state)
+    : slot_(state.workspaces_[thread_number() % state.workspaces_.size()]), workspace_(slot_.exchange(nullptr)) {
+  if (!workspace_) workspace_ = new TokenizerWorkspace;
+}
+
+TokenizerState::Lease::~Lease() { delete slot_.exchange(workspace_); }
+
+// ---- encoding
+
+// Cuts the text at added tokens. sink.token(id, offsets) and sink.section(aligned text), in order.
+template <class Sink>
+void TokenizerState::each_section(std::string_view text, bool tracked, TokenizerWorkspace& work, Sink&& sink) const {
+  const auto section = [&](std::size_t begin, std::size_t end) {
+    if (begin == end) return;
+    work.text.reset(text.substr(begin, end - begin), static_cast<std::uint32_t>(begin), tracked || tracks_);
+    normalize(parts_.normalizer, work.text);
+    normalized_finder_.find(work.text.view(), work.found_normalized);
+    if (work.found_normalized.empty()) {
+      if (!work.text.view().empty()) sink.section(work.text);
+      return;
+    }
+    std::uint32_t at = 0;
+    const auto part = [&](std::uint32_t until) {
+      if (at >= until) return;
+      work.part.reset_to_part(work.text, at, until);
+      sink.section(work.part);
+    };
+    for (const FoundToken& token : work.found_normalized) {
+      part(token.begin);
+      sink.token(token.id, work.text.source(token.begin, token.end));
+      at = token.end;
+    }
+    part(static_cast<std::uint32_t>(work.text.view().size()));
+  };
+  finder_.find(text, work.found);
+  std::size_t at = 0;
+  for (const FoundToken& token : work.found) {
+    if (token.begin > at) section(at, token.begin);
+    sink.token(token.id, Offsets{token.begin, token.end});
+    at = token.end;
+  }
+  section(at, text.size());
+}
+
+void TokenizerState::encode(std::string_view text, DropoutNumbers* dropout, TokenizerWorkspace& work) const {
+  check(text.size() < std::uint64_t{1} << 31, Code::size, "a text of {} bytes; at most {} can be encoded at once",
+        text.size(), (std::uint64_t{1} << 31) - 1);
+  std::string repaired;
+  if (!takes_bytes_ && utf8_error(text)) text = repaired = utf8_repaired(text);
+  struct Sink {
+    const TokenizerState& state;
+    DropoutNumbers* dropout;
+    TokenizerWorkspace& work;
+    void token(Token id, Offsets) { work.put(id); }
+    void section(AlignedText& section) {
+      const auto& pieces = work.cutter.cut(state.parts_.pre_tokenizer, section);
+      state.encode_pieces(section.view(), pieces, dropout, work);
+    }
+  };
+  work.count = 0;
+  each_section(text, false, work, Sink{*this, dropout, work});
+}
+
+void TokenizerState::append_result(const TokenizerWorkspace& work, bool special, std::vector<Token>& ids) const {
+  if (special) ids.insert(ids.end(), frame_.before.begin(), frame_.before.end());
+  ids.insert(ids.end(), work.ids.begin(), work.ids.begin() + static_cast<std::ptrdiff_t>(work.count));
+  if (special) ids.insert(ids.end(), frame_.after.begin(), frame_.after.end());
+}
+
+void TokenizerState::encode_pieces(std::string_view text, const std::vector<Piece>& pieces, DropoutNumbers* dropout,
+                                   TokenizerWorkspace& work) const {
+  for (const Piece& piece : pieces) {
+    const std::size_t size = piece.end - piece.begin;
+    const char* begin = text.data() + piece.begin;
+    if (size > WordCache::kShortWord || dropout) {
+      encode_word({begin, size}, dropout, work);
+      continue;
+    }
+    const auto key = WordCache::short_key(begin, size, piece.begin + 16 <= text.size());
+    work.make_room(4);
+    if (const auto* known = work.words.find(key)) {
+      std::memcpy(work.ids.data() + work.count, known->ids, sizeof known->ids);
+      work.count += known->count;
+      continue;
+    }
+    const std::size_t before = work.count;
+    encode_word({begin, size}, dropout, work);
+    work.words.put(key, {work.ids.data() + before, work.count - before});
+  }
+}
+
+void TokenizerState::encode_word(std::string_view word, DropoutNumbers* dropout, TokenizerWorkspace& work) const {
+  if (!bpe_) return work.put(word_id(word, work.name));
+  const bool remembered = word.size() <= WordCache::kLongWord && !dropout;
+  std::span<const Token> known;
+  if (remembered && work.words.find(word, known)) {
+    work.make_room(known.size());
+    std::copy(known.begin(), known.end(), work.ids.begin() + static_cast<std::ptrdiff_t>(work.count));
+    work.count += known.size();
+    return;
+  }
+  const auto& symbols = bpe_->encode(word, work.bpe, dropout);
+  work.make_room(symbols.size());
+  const std::size_t before = work.count;
+  for (const Symbol& s : symbols) work.ids[work.count++] = s.id;
+  if (remembered && (word.size() > WordCache::kShortWord || symbols.size() > WordCache::kShortTokens))
+    work.words.put(word, {work.ids.data() + before, symbols.size()});
+}
+
+Token TokenizerState::word_id(std::string_view word, std::string& name) const {
+  if (bytes_) word = name = to_byte_names(word);
+  if (const Token id = parts_.vocabulary().find(word); id >= 0) return id;
+  const std::string& unk = std::get<WordLevelModel>(parts_.model).unk_token;
+  const Token id = parts_.vocabulary().find(unk);
+  check(id >= 0, Code::tokenizer, "{}: the word {} is not in the vocabulary, and neither is the unk_token {}",
+        parts_.origin, quoted(word), quoted(unk));
+  return id;
+}
+
+void TokenizerState::encode_with_offsets(std::string_view text, TokenizerWorkspace& work, Encoding& encoding) const {
+  check(text.size() < std::uint64_t{1} << 31, Code::size, "a text of {} bytes; at most {} can be encoded at once",
+        text.size(), (std::uint64_t{1} << 31) - 1);
+  if (const auto bad = takes_bytes_ ? std::nullopt : utf8_error(text))
+    fail(Code::utf8, "byte {} of the text is not UTF-8; found 0x{:02X}", *bad, static_cast<unsigned char>(text[*bad]));
+  struct Sink {
+    const TokenizerState& state;
+    TokenizerWorkspace& work;
+    Encoding& encoding;
+    void token(Token id, Offsets offsets) {
+      encoding.ids.push_back(id);
+      encoding.pieces.emplace_back(state.piece(id));
+      encoding.offsets.push_back(offsets);
+      encoding.special.push_back(false);
+    }
+    void section(AlignedText& section) {
+      for (const Piece& piece : work.cutter.cut(state.parts_.pre_tokenizer, section)) {
+        const std::string_view word = section.view().substr(piece.begin, piece.end - piece.begin);
+        if (!state.bpe_) {
+          token(state.word_id(word, work.name), section.source(piece.begin, piece.end));
+          continue;
+        }
+        std::uint32_t at = piece.begin;
+        for (const Symbol& s : state.bpe_->encode(word, work.bpe)) {
+          // Affixes may have bytes of their own, which are none of the text's.
+          const std::uint32_t begin = std::min(at, piece.end - 1);
+          const std::uint32_t end = std::clamp(at + s.size, begin + 1, piece.end);
+          token(s.id, section.source(begin, end));
+          at += s.size;
+        }
+      }
+    }
+  };
+  each_section(text, true, work, Sink{*this, work, encoding});
+}
+
+// ---- tokens
+
+Token TokenizerState::find(std::string_view piece) const {
+  const auto added = beyond_model_.find(std::string(piece));
+  return added != beyond_model_.end() ? added->second : parts_.vocabulary().find(piece);
+}
+
+void TokenizerState::check_id(Token id) const {
+  check(id >= 0 && id < size(), Code::tokenizer, "{}: there is no token {}; ids go from 0 to {}", parts_.origin, id,
+        size() - 1);
+}
+
+std::string_view TokenizerState::piece(Token id) const {
+  const auto added = added_.find(id);
+  return added != added_.end() ? std::string_view(added->second.piece) : parts_.vocabulary()[id];
+}
+
+bool TokenizerState::is_special(Token id) const {
+  const auto added = added_.find(id);
+  return added != added_.end() && added->second.special;
+}
+
+std::string TokenizerState::decode(std::span<const Token> ids, bool skip_special, bool exact) const {
+  for (const Token id : ids) check_id(id);
+  const auto kept = [&](Token id) { return !skip_special || !is_special(id); };
+  if (!decoded_ends_.empty()) {
+    std::string bytes;
+    for (const Token id : ids)
+      if (kept(id)) bytes.append(decoded_, decoded_ends_[id], decoded_ends_[id + 1] - decoded_ends_[id]);
+    return exact || !utf8_error(bytes) ? bytes : utf8_repaired(bytes);
+  }
+  std::vector<std::string> pieces;
+  for (const Token id : ids)
+    if (kept(id)) pieces.emplace_back(piece(id));
+  return glossa::decode(parts_.decoder, std::move(pieces), exact);
+}
+
+}  // namespace glossa
