@@ -5,7 +5,8 @@
 
 One Marian model (config.json, model.safetensors) and goldens.json: a list of
     {"options": arguments of generate, "outputs": for each source a list of {"tokens": [...], "score": number or null}}
-under "cases", and the "sources" they have in common. Tokens begin with the start token and end where padding begins; the
+under "cases", and the "sources" they have in common; and under "filters" rows of logits, options of sampling, and the tokens
+these leave. Tokens begin with the start token and end where padding begins; the
 score is that of the beam search, or null where Hugging Face has none (greedy search).
 Each source is searched alone, in f32.
 """
@@ -83,6 +84,18 @@ def generate(model, source, options):
     return result
 
 
+def filters(model):
+    generator = torch.Generator().manual_seed(1)
+    for options in ({"temperature": 0.7, "top_k": 5}, {"top_k": 0, "top_p": 0.8}, {"top_k": 0, "min_p": 0.1}, {"top_k": 0, "typical_p": 0.5},
+                    {"temperature": 1.5, "top_k": 20, "top_p": 0.9, "min_p": 0.05, "typical_p": 0.8}, {"top_k": 8, "typical_p": 0.2}):
+        logits = (torch.randn(6, 30, generator=generator) * 2).round(decimals=3)
+        config = transformers.GenerationConfig(do_sample=True, **options)
+        chain = model._get_logits_processor(config)
+        for row in logits:
+            left = chain(torch.zeros(1, 1, dtype=torch.long), row[None])[0]
+            yield {"options": options, "logits": [round(x, 3) for x in row.tolist()], "left": torch.nonzero(left > -torch.inf).flatten().tolist()}
+
+
 def main():
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -97,8 +110,10 @@ def main():
         model.save_pretrained(temporary)
         for file in ("config.json", "model.safetensors"):
             shutil.copy(pathlib.Path(temporary) / file, GOLDEN / file)
+    golden["filters"] = list(filters(model))
     lines = ",\n  ".join(json.dumps(c) for c in golden["cases"])
-    (GOLDEN / "goldens.json").write_text(f'{{"sources": {json.dumps(golden["sources"])},\n "cases": [\n  {lines}]}}\n')
+    (GOLDEN / "goldens.json").write_text(f'{{"sources": {json.dumps(golden["sources"])},\n "cases": [\n  {lines}],\n'
+                                       f' "filters": {json.dumps(golden["filters"])}}}\n')
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace glossa {
 namespace {
@@ -202,6 +203,16 @@ GenerationConfig GenerationConfig::from_json(const Json& json, const std::string
   in.read("decoder_start_token_id", c.decoder_start_token_id, 0);
   check_other_keys(json, origin, in.known(), unknown);
   return c;
+}
+
+GenerationConfig GenerationConfig::load(const std::filesystem::path& directory,
+                                        const TransformerConfig& model, std::vector<std::string>* unknown) {
+  const std::filesystem::path path = directory / "generation_config.json";
+  GenerationConfig config = of_model(model);
+  const std::string origin = std::filesystem::exists(path) ? shown(path) : shown(directory / "config.json");
+  if (std::filesystem::exists(path)) config = from_json(read_json(path), origin, std::move(config), unknown);
+  config.validate(model.target_vocab_size(), origin, Code::config);
+  return config;
 }
 
 OrderedJson GenerationConfig::to_json() const {

@@ -1,6 +1,7 @@
 // generation_config.h -- how output is searched for, in the words of Hugging Face's generation_config.json.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,10 @@ struct GenerationConfig {
   // to `unknown`.
   static GenerationConfig from_json(const Json& json, const std::string& origin, GenerationConfig defaults,
                                     std::vector<std::string>* unknown = nullptr);
+  // The generation_config.json of a model's directory over `of_model`, validated (Error(config)); without
+  // one, `of_model`.
+  static GenerationConfig load(const std::filesystem::path& directory, const TransformerConfig& model,
+                               std::vector<std::string>* unknown = nullptr);
   OrderedJson to_json() const;
   // Ranges, contradictions, and ids against the size of the vocabulary; `origin` begins the message.
   void validate(std::int64_t vocabulary, const std::string& origin, Code code) const;

@@ -6,9 +6,9 @@
 namespace glossa::test {
 namespace {
 
-class HuggingFace : public testing::TestWithParam<Device> {};
+class HuggingFaceSearch : public testing::TestWithParam<Device> {};
 
-TEST_P(HuggingFace, FindsTheSameTokensAndScores) {
+TEST_P(HuggingFaceSearch, FindsTheSameTokensAndScores) {
   const auto model = golden_model(GetParam());
   const Json golden = read_json(kGolden + "/goldens.json");
   const auto sources = golden["sources"].get<std::vector<Ids>>();
@@ -37,7 +37,24 @@ TEST_P(HuggingFace, FindsTheSameTokensAndScores) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, HuggingFace,
+TEST(HuggingFace, SamplingChoosesAmongTheSameTokens) {
+  const Json golden = read_json(kGolden + "/goldens.json");
+  for (const Json& example : golden["filters"]) {
+    GenerationConfig config;
+    config.eos_token_id = {0};
+    config = GenerationConfig::from_json(example["options"], "options", config);
+    std::vector<Choice> choices;
+    for (const Json& logit : example["logits"])
+      choices.push_back({static_cast<std::int32_t>(choices.size()), logit.get<double>()});
+    filter(config, choices);
+    Ids left;
+    for (const Choice& c : choices) left.push_back(c.token);
+    std::sort(left.begin(), left.end());
+    EXPECT_EQ(left, example["left"].get<Ids>()) << example["options"].dump();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, HuggingFaceSearch,
                          testing::Values(Device{Device::reference}, Device{Device::cpu}),
                          [](const auto& of) { return of.param.kind == Device::cpu ? "cpu" : "reference"; });
 
