@@ -1,6 +1,8 @@
 #include "text/normalize.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "text/byte_level.h"
@@ -71,9 +73,7 @@ class UnicodeForm {
       const Position end = joined_end(view, at);
       if (end == at && (c < 0x80 || !changes(classes))) continue;
       rewrite.keep(kept, begin);
-      const std::string_view stretch = view.substr(begin, end - begin);
-      const std::string changed = normalized(stretch, form_);
-      changed == stretch ? rewrite.keep(begin, end) : rewrite.put(changed, begin, end);
+      put_stretch(rewrite, view, begin, end);
       kept = at = end;
     }
     rewrite.keep(kept, static_cast<Position>(view.size()));
@@ -86,6 +86,24 @@ class UnicodeForm {
       case Normalization::nfc: return classes & char_class::nfc_changes;
       case Normalization::nfkc: return classes & char_class::nfkc_changes;
       default: return true;
+    }
+  }
+
+  // Character by character where that makes the same text, so that offsets are as fine as they can be.
+  void put_stretch(Rewrite& rewrite, std::string_view view, Position begin, Position end) const {
+    const std::string whole = normalized(view.substr(begin, end - begin), form_);
+    std::vector<std::pair<std::string, Position>> parts;  // of each character, and where it ends
+    std::string together;
+    for (Position at = begin; at < end;) {
+      const Position from = at;
+      next_character(view, at);
+      parts.emplace_back(normalized(view.substr(from, at - from), form_), at);
+      together += parts.back().first;
+    }
+    if (together != whole) return rewrite.put(whole, begin, end);
+    for (const auto& [part, until] : parts) {
+      rewrite.put(part, begin, until);
+      begin = until;
     }
   }
 

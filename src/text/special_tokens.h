@@ -11,7 +11,7 @@ namespace glossa {
 
 // As tokenizer_config.json and special_tokens_map.json name them; "" where there is none.
 struct SpecialTokens {
-  std::string bos, eos, unk, pad, sep, cls, mask;
+  std::string bos = {}, eos = {}, unk = {}, pad = {}, sep = {}, cls = {}, mask = {};
   std::optional<std::int64_t> model_max_length = {};  // in tokens
   bool add_bos = false, add_eos = false;
   bool clean_up_tokenization_spaces = false;
