@@ -47,7 +47,8 @@ std::size_t AddedTokenFinder::next_candidate(std::string_view text, std::size_t 
   return at;
 }
 
-bool AddedTokenFinder::longest_at(std::string_view text, std::size_t at, std::size_t& end, const Entry*& entry) const {
+bool AddedTokenFinder::longest_at(std::string_view text, std::size_t at, std::size_t& end,
+                                  const Entry*& entry) const {
   std::uint32_t node = 0;
   std::int32_t last = -1;
   for (; at < text.size(); ++at) {
@@ -73,7 +74,8 @@ void AddedTokenFinder::find(std::string_view text, std::vector<FoundToken>& foun
     }
     at = end;
     if (token->single_word) {
-      const bool word_before = begin > 0 && (classes_at(text, character_before(text, begin)) & char_class::word);
+      const bool word_before =
+          begin > 0 && (classes_at(text, character_before(text, begin)) & char_class::word);
       const bool word_after = end < text.size() && (classes_at(text, end) & char_class::word);
       if (word_before || word_after) continue;
     }
@@ -84,7 +86,8 @@ void AddedTokenFinder::find(std::string_view text, std::vector<FoundToken>& foun
         begin = before;
       }
     if (token->rstrip)
-      for (std::size_t next = end; end < text.size() && (classes_at(text, end, &next) & char_class::space);) end = next;
+      for (std::size_t next = end; end < text.size() && (classes_at(text, end, &next) & char_class::space);)
+        end = next;
     begin = std::min(std::max(begin, done), end);
     found.push_back({token->id, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)});
     done = std::max(done, end);

@@ -1,4 +1,5 @@
-// aligned_text.h -- a stretch of text on its way through the pipeline, and, if asked for, where each byte came from.
+// aligned_text.h -- a stretch of text on its way through the pipeline, and, if asked for, where each byte
+// came from.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -29,7 +30,8 @@ class AlignedText {
   friend class Rewrite;
   std::string_view view_;
   std::uint32_t at_ = 0;
-  bool tracked_ = false, moved_ = false;  // moved_: from_ holds the offsets of each byte; else they are as given
+  bool tracked_ = false,
+       moved_ = false;  // moved_: from_ holds the offsets of each byte; else they are as given
   std::string text_, spare_text_;
   std::vector<Offsets> from_, spare_from_;
 };

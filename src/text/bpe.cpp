@@ -14,7 +14,8 @@ namespace {
 
 // Up to here the least rank is found by looking at all of them: cheaper than any heap.
 constexpr std::size_t kShortWord = 64;
-// With dropout, longer words are merged in parts of so many symbols, since every step asks again for every pair.
+// With dropout, longer words are merged in parts of so many symbols, since every step asks again for every
+// pair.
 constexpr std::size_t kDropoutWord = 256;
 
 std::uint64_t pair_of(Token left, Token right) {
@@ -45,20 +46,20 @@ void Bpe::add_merge(std::uint32_t rank, std::string_view origin) {
   const std::string_view a = model_.vocabulary[left], b = model_.vocabulary[right];
   const std::size_t prefix = model_.continuing_subword_prefix.value_or("").size();
   check(b.size() >= prefix, Code::tokenizer,
-        "{}: model.merges[{}]: {} is shorter than the continuing_subword_prefix {} it is to lose", origin, rank, quoted(b),
-        quoted(model_.continuing_subword_prefix.value_or("")));
+        "{}: model.merges[{}]: {} is shorter than the continuing_subword_prefix {} it is to lose", origin,
+        rank, quoted(b), quoted(model_.continuing_subword_prefix.value_or("")));
   const std::string joined = std::string(a) + std::string(b.substr(prefix));
   const Token id = model_.vocabulary.find(joined);
-  check(id >= 0, Code::tokenizer, "{}: model.merges[{}]: {} and {} make {}, which is not in the vocabulary", origin, rank,
-        quoted(a), quoted(b), quoted(joined));
+  check(id >= 0, Code::tokenizer, "{}: model.merges[{}]: {} and {} make {}, which is not in the vocabulary",
+        origin, rank, quoted(a), quoted(b), quoted(joined));
   merged_.push_back(id);
   const std::uint64_t pair = pair_of(left, right);
   std::size_t slot = hash_mix(pair, hash_seed());
   for (;; ++slot) {
     const Slot& s = slots_[slot &= slots_.size() - 1];
     if (s.rank == kNone) break;
-    check(s.pair != pair, Code::tokenizer, "{}: model.merges[{}] and [{}] are the same pair, {} and {}", origin, s.rank, rank,
-          quoted(a), quoted(b));
+    check(s.pair != pair, Code::tokenizer, "{}: model.merges[{}] and [{}] are the same pair, {} and {}",
+          origin, s.rank, rank, quoted(a), quoted(b));
   }
   slots_[slot] = {pair, rank};
 }
@@ -99,7 +100,8 @@ void Bpe::begin(std::string_view word, Scratch& scratch) const {
     const std::size_t begin = at;
     bytes_ ? void(++at) : void(utf8_next(word, at));
     const auto size = static_cast<std::uint32_t>(at - begin);
-    std::string_view text = bytes_ ? byte_names()[static_cast<unsigned char>(word[begin])] : word.substr(begin, size);
+    std::string_view text =
+        bytes_ ? byte_names()[static_cast<unsigned char>(word[begin])] : word.substr(begin, size);
     if (!plain_) {
       scratch.name_ = begin > 0 ? model_.continuing_subword_prefix.value_or("") : "";
       scratch.name_ += text;
@@ -112,7 +114,8 @@ void Bpe::begin(std::string_view word, Scratch& scratch) const {
       continue;
     }
     const auto fallback = [&](char b) { return fallback_ids_[static_cast<unsigned char>(b)]; };
-    if (model_.byte_fallback && std::all_of(text.begin(), text.end(), [&](char b) { return fallback(b) >= 0; })) {
+    if (model_.byte_fallback &&
+        std::all_of(text.begin(), text.end(), [&](char b) { return fallback(b) >= 0; })) {
       for (const char b : text) symbols.push_back({fallback(b), 1});
       continue;
     }
@@ -151,13 +154,15 @@ void Bpe::merge_with_dropout(Scratch& scratch, DropoutNumbers& dropout) const {
   auto& ranks = scratch.ranks_;
   for (std::size_t begin = 0; begin < rest.size(); begin += kDropoutWord) {
     const std::size_t end = std::min(begin + kDropoutWord, rest.size());
-    part.assign(rest.begin() + static_cast<std::ptrdiff_t>(begin), rest.begin() + static_cast<std::ptrdiff_t>(end));
+    part.assign(rest.begin() + static_cast<std::ptrdiff_t>(begin),
+                rest.begin() + static_cast<std::ptrdiff_t>(end));
     ranks.clear();
     for (std::size_t i = 1; i < part.size(); ++i) ranks.push_back(rank_of(part[i - 1].id, part[i].id));
     for (;;) {
       std::size_t best = ranks.size();
       for (std::size_t i = 0; i < ranks.size(); ++i)
-        if (ranks[i] != kNone && !dropout.passes_over() && (best == ranks.size() || ranks[i] < ranks[best])) best = i;
+        if (ranks[i] != kNone && !dropout.passes_over() && (best == ranks.size() || ranks[i] < ranks[best]))
+          best = i;
       if (best == ranks.size()) break;
       join(part, ranks, best);
     }
@@ -165,13 +170,16 @@ void Bpe::merge_with_dropout(Scratch& scratch, DropoutNumbers& dropout) const {
   }
 }
 
-// A word of any length. For each rank the places are kept where its pair was seen, and ranks are worked off from the
-// least on, places from left to right: the order a heap of (rank, place) would give, at the cost of passes over the
-// word in the order of memory.
+// A word of any length. For each rank the places are kept where its pair was seen, and ranks are worked off
+// from the least on, places from left to right: the order a heap of (rank, place) would give, at the cost of
+// passes over the word in the order of memory.
 class Bpe::LongWord {
  public:
   LongWord(const Bpe& bpe, Scratch& scratch)
-      : bpe_(bpe), s_(scratch), symbols_(scratch.symbols_), count_(static_cast<std::uint32_t>(symbols_.size())) {
+      : bpe_(bpe),
+        s_(scratch),
+        symbols_(scratch.symbols_),
+        count_(static_cast<std::uint32_t>(symbols_.size())) {
     if (s_.waiting_.empty()) s_.waiting_.resize(bpe.merged_.size());
     s_.next_.resize(count_);
     s_.previous_.resize(count_);
@@ -198,7 +206,8 @@ class Bpe::LongWord {
   }
 
  private:
-  // Pairs that came up again after their rank's turn: trained vocabularies have them where two merges make one token.
+  // Pairs that came up again after their rank's turn: trained vocabularies have them where two merges make
+  // one token.
   void work_off_early(std::uint64_t before) {
     while (!s_.early_.empty() && s_.early_.front() < before) {
       std::pop_heap(s_.early_.begin(), s_.early_.end(), std::greater<>());
@@ -242,7 +251,8 @@ class Bpe::LongWord {
   std::uint32_t rank_ = kNone;  // whose turn it is
 };
 
-const std::vector<Symbol>& Bpe::encode(std::string_view word, Scratch& scratch, DropoutNumbers* dropout) const {
+const std::vector<Symbol>& Bpe::encode(std::string_view word, Scratch& scratch,
+                                       DropoutNumbers* dropout) const {
   auto& symbols = scratch.symbols_;
   symbols.clear();
   if (model_.ignore_merges) {

@@ -1,5 +1,5 @@
-// bpe.h -- byte-pair encoding (Sennrich et al., 2016): a word's characters, or bytes, joined pair by pair in the order
-// in which the pairs were learned.
+// bpe.h -- byte-pair encoding (Sennrich et al., 2016): a word's characters, or bytes, joined pair by pair in
+// the order in which the pairs were learned.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -47,8 +47,8 @@ class DropoutNumbers {
 // A model made ready to encode. Immutable; the scratch memory is the caller's.
 class Bpe {
  public:
-  // `bytes`: words come as bytes that stand for their GPT-2 names. Error(tokenizer) for merges that name what is not
-  // there; `origin` names the file.
+  // `bytes`: words come as bytes that stand for their GPT-2 names. Error(tokenizer) for merges that name what
+  // is not there; `origin` names the file.
   Bpe(const BpeModel& model, bool bytes, std::string_view origin);
 
   class Scratch {
@@ -58,12 +58,13 @@ class Bpe {
     std::vector<std::uint32_t> next_, previous_;
     std::vector<std::vector<std::uint32_t>> waiting_;  // by rank: where the pair of that rank may be
     std::vector<std::uint32_t> active_;                // heap of ranks with places waiting
-    std::vector<std::uint64_t> early_;                 // heap of rank << 32 | place, of ranks that seemed done
+    std::vector<std::uint64_t> early_;  // heap of rank << 32 | place, of ranks that seemed done
     std::string name_;
   };
 
   // The symbols of a word, good until the scratch memory is used again. `dropout`: may be null.
-  const std::vector<Symbol>& encode(std::string_view word, Scratch& scratch, DropoutNumbers* dropout = nullptr) const;
+  const std::vector<Symbol>& encode(std::string_view word, Scratch& scratch,
+                                    DropoutNumbers* dropout = nullptr) const;
 
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;

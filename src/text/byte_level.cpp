@@ -31,9 +31,13 @@ const Names& names() {
 
 }  // namespace
 
-const std::array<std::string, 256>& byte_names() { return names().name; }
+const std::array<std::string, 256>& byte_names() {
+  return names().name;
+}
 
-int named_byte(char32_t c) { return c < names().byte.size() ? names().byte[c] : -1; }
+int named_byte(char32_t c) {
+  return c < names().byte.size() ? names().byte[c] : -1;
+}
 
 std::string to_byte_names(std::string_view bytes) {
   std::string out;

@@ -1,5 +1,5 @@
-// byte_level.h -- GPT-2's printable names of the 256 bytes: a byte that is a printable character of Latin-1 is itself,
-// the others follow from U+0100 on (Radford et al., 2019; encoder.py of the release).
+// byte_level.h -- GPT-2's printable names of the 256 bytes: a byte that is a printable character of Latin-1
+// is itself, the others follow from U+0100 on (Radford et al., 2019; encoder.py of the release).
 #pragma once
 #include <array>
 #include <optional>

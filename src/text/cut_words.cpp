@@ -139,7 +139,8 @@ class Scanner {
   Character wide_character(std::uint32_t at) const {
     const unsigned a = bytes_[at];
     const auto continues = [&](std::uint32_t i) { return at + i < size_ && (bytes_[at + i] & 0xC0) == 0x80; };
-    if (a >= 0xC2 && a <= 0xDF && continues(1)) return {kind_of((a & 0x1F) << 6 | (bytes_[at + 1] & 0x3F)), 2};
+    if (a >= 0xC2 && a <= 0xDF && continues(1))
+      return {kind_of((a & 0x1F) << 6 | (bytes_[at + 1] & 0x3F)), 2};
     if (a >= 0xE0 && a <= 0xEF && continues(1) && continues(2)) {
       const char32_t c = (a & 0x0F) << 12 | (bytes_[at + 1] & 0x3Fu) << 6 | (bytes_[at + 2] & 0x3Fu);
       if (c >= 0x800 && (c < 0xD800 || c > 0xDFFF)) return {kind_of(c), 3};
@@ -152,11 +153,13 @@ class Scanner {
   }
 
   std::uint8_t kind_of(char32_t c) const {
-    static_assert(kLetter == char_class::letter && kNumber == char_class::number && kSpace == char_class::space);
+    static_assert(kLetter == char_class::letter && kNumber == char_class::number &&
+                  kSpace == char_class::space);
     return classes_[c] & (char_class::letter | char_class::number | char_class::space);
   }
 
-  // The size of the contraction at the apostrophe at_, or 0. Without regard to case the long s counts as an s.
+  // The size of the contraction at the apostrophe at_, or 0. Without regard to case the long s counts as an
+  // s.
   template <bool any_case>
   std::uint32_t contraction() const {
     const auto letter = [&](std::uint32_t i) -> unsigned char {
@@ -185,7 +188,8 @@ class Scanner {
     while (at_ + 16 <= size_) {
       const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes_ + at_));
       const __m128i moved = _mm_add_epi8(_mm_or_si128(sixteen, lower), shift);
-      const unsigned others = ~static_cast<unsigned>(_mm_movemask_epi8(_mm_cmplt_epi8(moved, bound))) & 0xFFFF;
+      const unsigned others =
+          ~static_cast<unsigned>(_mm_movemask_epi8(_mm_cmplt_epi8(moved, bound))) & 0xFFFF;
       if (others) {
         at_ += static_cast<std::uint32_t>(__builtin_ctz(others));
         return;
@@ -211,8 +215,8 @@ class Scanner {
     return end;
   }
 
-  // \s+(?!\S)|\s+: all spaces but the last, which belongs to what follows; all of them at the end of the text, and a
-  // single one in any case.
+  // \s+(?!\S)|\s+: all spaces but the last, which belongs to what follows; all of them at the end of the
+  // text, and a single one in any case.
   void pass_spaces(Character c) {
     std::uint32_t last = at_;
     const std::uint32_t begin = at_;
@@ -249,9 +253,12 @@ std::string_view expression_of(WordPattern pattern) {
 void cut_words(WordPattern pattern, std::string_view text, std::uint32_t base, std::vector<Piece>& pieces) {
   Scanner scanner(text, base, pieces);
   switch (pattern) {
-    case WordPattern::gpt2: return scanner.cut<WordPattern::gpt2>();
-    case WordPattern::cl100k: return scanner.cut<WordPattern::cl100k>();
-    case WordPattern::qwen2: return scanner.cut<WordPattern::qwen2>();
+    case WordPattern::gpt2:
+      return scanner.cut<WordPattern::gpt2>();
+    case WordPattern::cl100k:
+      return scanner.cut<WordPattern::cl100k>();
+    case WordPattern::qwen2:
+      return scanner.cut<WordPattern::qwen2>();
   }
 }
 

@@ -1,5 +1,5 @@
-// cut_words.h -- the regular expressions of well-known pre-tokenizers, each as a hand-written scanner: one pass, no
-// backtracking, the same pieces as Oniguruma finds.
+// cut_words.h -- the regular expressions of well-known pre-tokenizers, each as a hand-written scanner: one
+// pass, no backtracking, the same pieces as Oniguruma finds.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -12,15 +12,15 @@ struct Piece {  // bytes [begin, end) of a text
 };
 
 enum class WordPattern : std::uint8_t {
-  gpt2,      // of GPT-2, and of the pre-tokenizer ByteLevel
-  cl100k,    // of GPT-4 and Llama 3: numbers in groups of three
-  qwen2,     // the same with numbers digit by digit
+  gpt2,    // of GPT-2, and of the pre-tokenizer ByteLevel
+  cl100k,  // of GPT-4 and Llama 3: numbers in groups of three
+  qwen2,   // the same with numbers digit by digit
 };
 
 // The regular expression as tokenizer.json files spell it.
 std::string_view expression_of(WordPattern pattern);
-// Appends the pieces of `text`, which cover it without gaps, moved by `base`. Ill-formed bytes count as characters
-// that are no letter, number or space.
+// Appends the pieces of `text`, which cover it without gaps, moved by `base`. Ill-formed bytes count as
+// characters that are no letter, number or space.
 void cut_words(WordPattern pattern, std::string_view text, std::uint32_t base, std::vector<Piece>& pieces);
 
 }  // namespace glossa

@@ -35,8 +35,8 @@ using Step = std::variant<ByteLevel, Metaspace, Bpe, ByteFallback, Fuse, Strip, 
 
 using Decoder = std::vector<decoder::Step>;
 
-// Joins pieces to text. Without any step, spaces go between them. `exact`: bytes that form no character stay; else they
-// are U+FFFD as the library has it.
+// Joins pieces to text. Without any step, spaces go between them. `exact`: bytes that form no character stay;
+// else they are U+FFFD as the library has it.
 std::string decode(const Decoder& decoder, std::vector<std::string> pieces, bool exact);
 
 }  // namespace glossa

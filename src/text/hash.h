@@ -1,5 +1,5 @@
-// hash.h -- hashing of bytes and pairs for tables that live as long as the process. The seed is drawn at start, so that
-// no file can be made to collide.
+// hash.h -- hashing of bytes and pairs for tables that live as long as the process. The seed is drawn at
+// start, so that no file can be made to collide.
 #pragma once
 #include <cstdint>
 #include <cstring>

@@ -11,7 +11,8 @@
 
 namespace glossa {
 
-// A look into a document that must outlive it. Wrong types and values are Error(tokenizer): origin, path, found, wanted.
+// A look into a document that must outlive it. Wrong types and values are Error(tokenizer): origin, path,
+// found, wanted.
 class JsonNode {
  public:
   JsonNode(const Json& json, std::string path, std::string_view origin)
@@ -71,7 +72,8 @@ class JsonNode {
          fmt::format(format, std::forward<Args>(args)...));
   }
   [[noreturn]] void wrong(std::string_view wanted) const {
-    refuse("found {}, wanted {}", json_->is_structured() ? json_->type_name() : quoted(json_->dump()), wanted);
+    refuse("found {}, wanted {}", json_->is_structured() ? json_->type_name() : quoted(json_->dump()),
+           wanted);
   }
 
  private:

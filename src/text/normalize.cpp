@@ -48,8 +48,8 @@ void remove(AlignedText& text, std::uint16_t classes) {
 
 // ---- Unicode normalization, stretch by stretch
 
-// Whether a character never joins or moves before the one in front of it: marks do, the vowels and finals of Hangul
-// do, and so do the half-width voice marks of Katakana.
+// Whether a character never joins or moves before the one in front of it: marks do, the vowels and finals of
+// Hangul do, and so do the half-width voice marks of Katakana.
 bool begins_stretch(char32_t c, std::uint16_t classes) {
   if (classes & char_class::normalization_unknown) return true;
   return !(classes & char_class::mark) && !(c >= 0x1160 && c <= 0x11FF) && c != 0xFF9E && c != 0xFF9F;
@@ -83,9 +83,12 @@ class UnicodeForm {
  private:
   bool changes(std::uint16_t classes) const {
     switch (form_) {
-      case Normalization::nfc: return classes & char_class::nfc_changes;
-      case Normalization::nfkc: return classes & char_class::nfkc_changes;
-      default: return true;
+      case Normalization::nfc:
+        return classes & char_class::nfc_changes;
+      case Normalization::nfkc:
+        return classes & char_class::nfkc_changes;
+      default:
+        return true;
     }
   }
 
@@ -160,7 +163,8 @@ void replace(AlignedText& text, const normalizer::Replace& how) {
   const std::string_view view = text.view();
   std::size_t found = view.find(how.pattern);
   if (found == view.npos) return;
-  std::size_t last = how.pattern.size();  // the pattern's last character: what comes in its place is put there
+  std::size_t last =
+      how.pattern.size();  // the pattern's last character: what comes in its place is put there
   do --last;
   while ((static_cast<unsigned char>(how.pattern[last]) & 0xC0) == 0x80);
   Rewrite rewrite(text);
@@ -198,7 +202,7 @@ void bert(AlignedText& text, const normalizer::Bert& how) {
     each_character(text, [&](Rewrite& rewrite, char32_t c, Position begin, Position end) {
       const std::uint16_t classes = of[c];
       if (classes & char_class::bert_control) return;
-      classes & char_class::space ? rewrite.put(" ", begin, end) : rewrite.keep(begin, end);
+      classes& char_class::space ? rewrite.put(" ", begin, end) : rewrite.keep(begin, end);
     });
   if (how.handle_chinese_chars)
     each_character(text, [&](Rewrite& rewrite, char32_t c, Position begin, Position end) {

@@ -92,7 +92,8 @@ Frame frame_of(const PostProcessor& processor) {
 
 void post_process(const PostProcessor& processor, bool special, Encoding& encoding) {
   for (const auto& step : processor) {
-    if (const auto* byte_level = std::get_if<post_processor::ByteLevel>(&step); byte_level && byte_level->trim_offsets)
+    if (const auto* byte_level = std::get_if<post_processor::ByteLevel>(&step);
+        byte_level && byte_level->trim_offsets)
       trim_offsets(encoding, byte_level->add_prefix_space);
     if (const auto* roberta = std::get_if<post_processor::Roberta>(&step); roberta && roberta->trim_offsets)
       trim_offsets(encoding, roberta->add_prefix_space);

@@ -14,8 +14,12 @@ struct Encoding;
 namespace post_processor {
 
 struct Piece {
-  enum class Kind { first, second, special } kind = Kind::first;  // the text, the second text of a pair, a token
-  std::string special;                                            // the name of the special token
+  enum class Kind {
+    first,
+    second,
+    special
+  } kind = Kind::first;  // the text, the second text of a pair, a token
+  std::string special;   // the name of the special token
   std::int64_t type_id = 0;
 };
 struct Special {  // what a name in a template stands for

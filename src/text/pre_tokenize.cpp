@@ -97,10 +97,12 @@ struct CutStep {
     for (const Piece& piece : cutter.pieces_) {
       std::uint32_t begin = rewrite.size();
       const auto cut_here = [&] {
-        if (step.split && rewrite.size() > begin) cutter.next_.push_back({begin, rewrite.size()}), begin = rewrite.size();
+        if (step.split && rewrite.size() > begin)
+          cutter.next_.push_back({begin, rewrite.size()}), begin = rewrite.size();
       };
       const auto is_mark = [&](std::uint32_t at) {
-        return text[at] == mark[0] && text.substr(at, std::min<std::size_t>(mark.size(), piece.end - at)) == mark;
+        return text[at] == mark[0] &&
+               text.substr(at, std::min<std::size_t>(mark.size(), piece.end - at)) == mark;
       };
       if (text[piece.begin] != ' ' && !is_mark(piece.begin) && prepends(step, piece)) {
         rewrite.put(mark, piece.begin, first_character(piece));
@@ -215,7 +217,8 @@ struct CutStep {
     std::size_t at = 0;
     while (at < text.size()) {
       const std::size_t found = std::min(text.find(pattern, at), text.size());
-      const auto begin = static_cast<std::uint32_t>(piece.begin + at), middle = static_cast<std::uint32_t>(piece.begin + found);
+      const auto begin = static_cast<std::uint32_t>(piece.begin + at),
+                 middle = static_cast<std::uint32_t>(piece.begin + found);
       if (found > at) cutter.matches_.push_back({begin, middle, invert});
       if (found == text.size()) break;
       at = found + pattern.size();

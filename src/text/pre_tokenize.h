@@ -1,4 +1,5 @@
-// pre_tokenize.h -- the pre-tokenizers of a tokenizer.json: text cut into the pieces that the model sees one by one.
+// pre_tokenize.h -- the pre-tokenizers of a tokenizer.json: text cut into the pieces that the model sees one
+// by one.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -24,7 +25,7 @@ struct Metaspace {
   Prepend prepend_scheme = Prepend::always;
   bool split = true;
 };
-struct Whitespace {};       // \w+|[^\w\s]+
+struct Whitespace {};  // \w+|[^\w\s]+
 struct WhitespaceSplit {};
 struct Punctuation {
   Behavior behavior = Behavior::isolated;
@@ -37,20 +38,21 @@ struct CharDelimiterSplit {
 };
 struct Bert {};  // at spaces and around punctuation
 struct Split {
-  std::variant<std::string, WordPattern> pattern;  // a text, never empty, or a regular expression that is known
+  std::variant<std::string, WordPattern>
+      pattern;  // a text, never empty, or a regular expression that is known
   Behavior behavior = Behavior::removed;
   bool invert = false;
 };
 
-using Step = std::variant<ByteLevel, Metaspace, Whitespace, WhitespaceSplit, Punctuation, Digits, CharDelimiterSplit,
-                          Bert, Split>;
+using Step = std::variant<ByteLevel, Metaspace, Whitespace, WhitespaceSplit, Punctuation, Digits,
+                          CharDelimiterSplit, Bert, Split>;
 
 }  // namespace pre_tokenizer
 
 using PreTokenizer = std::vector<pre_tokenizer::Step>;
 
-// Whether the model gets bytes under GPT-2's names for them. They stay bytes until then: the last step's renaming is
-// left to who looks up the pieces.
+// Whether the model gets bytes under GPT-2's names for them. They stay bytes until then: the last step's
+// renaming is left to who looks up the pieces.
 bool gives_bytes(const PreTokenizer& pre_tokenizer);
 
 class PieceCutter {

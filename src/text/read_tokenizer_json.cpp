@@ -46,10 +46,11 @@ Step read_component(const JsonNode& node, std::string_view part, const Readers<S
 }
 
 template <class Step>
-std::vector<Step> read_all(const JsonNode& root, std::string_view key, std::string_view part, std::string_view list,
-                           const Readers<Step>& readers) {
+std::vector<Step> read_all(const JsonNode& root, std::string_view key, std::string_view part,
+                           std::string_view list, const Readers<Step>& readers) {
   std::vector<Step> steps;
-  for (const JsonNode& node : components(root.find(key), list)) steps.push_back(read_component(node, part, readers));
+  for (const JsonNode& node : components(root.find(key), list))
+    steps.push_back(read_component(node, part, readers));
   return steps;
 }
 
@@ -69,7 +70,9 @@ std::optional<std::string> literal(const JsonNode& pattern, std::string* regex) 
 
 Normalizer read_normalizer(const JsonNode& root) {
   using namespace normalizer;
-  const auto unicode = [](Normalization form) { return [form](const JsonNode&) -> Step { return Unicode{form}; }; };
+  const auto unicode = [](Normalization form) {
+    return [form](const JsonNode&) -> Step { return Unicode{form}; };
+  };
   const Readers<Step> readers = {
       {"NFC", unicode(Normalization::nfc)},
       {"NFD", unicode(Normalization::nfd)},
@@ -116,7 +119,8 @@ ByteLevel read_byte_level(const JsonNode& n) {
   return {n.at("add_prefix_space").boolean(), n.at("trim_offsets").boolean(), n.boolean("use_regex", true)};
 }
 
-// Shared by the pre-tokenizer and the decoder. Files before 2024 say add_prefix_space in the place of prepend_scheme.
+// Shared by the pre-tokenizer and the decoder. Files before 2024 say add_prefix_space in the place of
+// prepend_scheme.
 std::string read_prepend_scheme(const JsonNode& n) {
   std::string scheme = "always";
   if (const auto given = n.find("prepend_scheme")) {
@@ -154,7 +158,8 @@ pre_tokenizer::Step read_split(const JsonNode& n) {
     }
     known += fmt::format("{}{}", known.empty() ? "" : "  or  ", expression_of(pattern));
   }
-  n.at("pattern").refuse("the regular expression {} is not supported; supported are  {}", quoted(expression), known);
+  n.at("pattern").refuse("the regular expression {} is not supported; supported are  {}", quoted(expression),
+                         known);
 }
 
 PreTokenizer read_pre_tokenizer(const JsonNode& root) {
@@ -185,7 +190,8 @@ post_processor::Piece read_piece(const JsonNode& node) {
   if (const auto sequence = node.find("Sequence")) {
     const std::string& id = sequence->at("id").string();
     if (id != "A" && id != "B") sequence->at("id").wrong("A or B");
-    return {id == "A" ? Piece::Kind::first : Piece::Kind::second, "", sequence->at("type_id").natural(kMostTokens)};
+    return {id == "A" ? Piece::Kind::first : Piece::Kind::second, "",
+            sequence->at("type_id").natural(kMostTokens)};
   }
   const JsonNode special = node.at("SpecialToken");
   return {Piece::Kind::special, special.at("id").string(), special.at("type_id").natural(kMostTokens)};
@@ -223,7 +229,8 @@ post_processor::Step read_template_processing(const JsonNode& n) {
         n.refuse("the template names {}, which special_tokens does not have", quoted(piece.special));
   using Kind = post_processor::Piece::Kind;
   const auto count = [&](Kind kind) {
-    return std::count_if(made.single.begin(), made.single.end(), [&](const auto& p) { return p.kind == kind; });
+    return std::count_if(made.single.begin(), made.single.end(),
+                         [&](const auto& p) { return p.kind == kind; });
   };
   if (count(Kind::first) != 1 || count(Kind::second) != 0)
     n.at("single").refuse("a template for one text must have sequence A once, and no other");
@@ -242,11 +249,13 @@ PostProcessor read_post_processor(const JsonNode& root) {
       {"TemplateProcessing", read_template_processing},
       {"ByteLevel", [](const JsonNode& n) -> Step { return read_byte_level<ByteLevel>(n); }},
       {"BertProcessing",
-       [](const JsonNode& n) -> Step { return Bert{read_named_id(n.at("sep")), read_named_id(n.at("cls"))}; }},
+       [](const JsonNode& n) -> Step {
+         return Bert{read_named_id(n.at("sep")), read_named_id(n.at("cls"))};
+       }},
       {"RobertaProcessing",
        [](const JsonNode& n) -> Step {
-         return Roberta{read_named_id(n.at("sep")), read_named_id(n.at("cls")), n.at("trim_offsets").boolean(),
-                        n.at("add_prefix_space").boolean()};
+         return Roberta{read_named_id(n.at("sep")), read_named_id(n.at("cls")),
+                        n.at("trim_offsets").boolean(), n.at("add_prefix_space").boolean()};
        }},
   };
   return read_all(root, "post_processor", "post-processor", "processors", readers);
@@ -267,7 +276,8 @@ Decoder read_decoder(const JsonNode& root) {
       {"Fuse", [](const JsonNode&) -> Step { return Fuse{}; }},
       {"Strip",
        [](const JsonNode& n) -> Step {
-         return Strip{n.at("content").character(), static_cast<std::size_t>(n.at("start").natural(kMostTokens)),
+         return Strip{n.at("content").character(),
+                      static_cast<std::size_t>(n.at("start").natural(kMostTokens)),
                       static_cast<std::size_t>(n.at("stop").natural(kMostTokens))};
        }},
       {"Replace",
@@ -283,14 +293,16 @@ Decoder read_decoder(const JsonNode& root) {
 Vocabulary read_vocabulary(const JsonNode& node, const Limits& limits) {
   const Json& json = node.json();
   if (!json.is_object()) node.wrong("an object of pieces and ids");
-  check(json.size() <= limits.vocabulary, Code::count, "{}: model.vocab has {} pieces, at most {} are allowed",
-        node.origin(), json.size(), limits.vocabulary);
+  check(json.size() <= limits.vocabulary, Code::count,
+        "{}: model.vocab has {} pieces, at most {} are allowed", node.origin(), json.size(),
+        limits.vocabulary);
   std::vector<const std::string*> by_id(json.size());
   for (auto entry = json.begin(); entry != json.end(); ++entry) {
     const JsonNode id(*entry, fmt::format("model.vocab[{}]", quoted(entry.key())), node.origin());
     const auto place = static_cast<std::size_t>(id.natural(kMostTokens));
     if (place >= by_id.size())
-      id.refuse("the id {} leaves a gap: with {} pieces ids go from 0 to {}", place, by_id.size(), by_id.size() - 1);
+      id.refuse("the id {} leaves a gap: with {} pieces ids go from 0 to {}", place, by_id.size(),
+                by_id.size() - 1);
     if (by_id[place]) id.refuse("the id {} is also that of {}", place, quoted(*by_id[place]));
     by_id[place] = &entry.key();
   }
@@ -304,7 +316,8 @@ std::pair<std::string_view, std::string_view> read_merge(const JsonNode& node) {
   if (node.json().is_string()) {
     const std::string_view text = node.string();
     const std::size_t space = text.find(' ');
-    if (space == text.npos || text.find(' ', space + 1) != text.npos) node.wrong("two pieces with a space between");
+    if (space == text.npos || text.find(' ', space + 1) != text.npos)
+      node.wrong("two pieces with a space between");
     return {text.substr(0, space), text.substr(space + 1)};
   }
   const Json& json = node.json();
@@ -323,8 +336,8 @@ BpeModel read_bpe(const JsonNode& node, const Limits& limits) {
   model.vocabulary = read_vocabulary(node.at("vocab"), limits);
   const JsonNode merges = node.at("merges");
   if (!merges.json().is_array()) merges.wrong("a list");
-  check(merges.json().size() <= limits.vocabulary, Code::count, "{}: {} merges, at most {} are allowed", node.origin(),
-        merges.json().size(), limits.vocabulary);
+  check(merges.json().size() <= limits.vocabulary, Code::count, "{}: {} merges, at most {} are allowed",
+        node.origin(), merges.json().size(), limits.vocabulary);
   model.merges.reserve(merges.json().size());
   for (const Json& json : merges.json()) {
     const JsonNode merge(json, fmt::format("model.merges[{}]", model.merges.size()), node.origin());
@@ -374,7 +387,8 @@ std::vector<AddedToken> read_added_tokens(const JsonNode& root, const Vocabulary
                      .special = node.at("special").boolean()};
     if (token.content.empty()) node.refuse("an added token cannot be empty");
     if (token.content.size() > kAddedTokenBytes)
-      node.refuse("an added token of {} bytes, at most {} are allowed", token.content.size(), kAddedTokenBytes);
+      node.refuse("an added token of {} bytes, at most {} are allowed", token.content.size(),
+                  kAddedTokenBytes);
     if (seen.add(token.content) < 0) node.refuse("the added token {} is there twice", quoted(token.content));
     const Token known = vocabulary.find(token.content), wanted = known >= 0 ? known : next++;
     if (token.id != wanted)
@@ -382,7 +396,8 @@ std::vector<AddedToken> read_added_tokens(const JsonNode& root, const Vocabulary
                   known >= 0 ? "in the vocabulary it has" : "the next free one is", wanted);
     tokens.push_back(std::move(token));
   }
-  std::sort(tokens.begin(), tokens.end(), [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  std::sort(tokens.begin(), tokens.end(),
+            [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
   return tokens;
 }
 
@@ -415,7 +430,8 @@ std::optional<Padding> read_padding(const JsonNode& root) {
     one_of(strategy, {"BatchLongest"});
   }
   p.direction = one_of(node->at("direction"), {"Left", "Right"});
-  if (const auto multiple = node->find("pad_to_multiple_of")) p.pad_to_multiple_of = multiple->natural(kMostTokens);
+  if (const auto multiple = node->find("pad_to_multiple_of"))
+    p.pad_to_multiple_of = multiple->natural(kMostTokens);
   p.pad_id = node->at("pad_id").natural(kMostTokens);
   p.pad_type_id = node->at("pad_type_id").natural(kMostTokens);
   p.pad_token = node->at("pad_token").string();

@@ -12,11 +12,12 @@ constexpr const char* kMap = "special_tokens_map.json";
 
 struct Role {
   const char* key;
-  std::string SpecialTokens::* token;
+  std::string SpecialTokens::*token;
 };
 constexpr Role kRoles[] = {
-    {"bos_token", &SpecialTokens::bos}, {"eos_token", &SpecialTokens::eos}, {"unk_token", &SpecialTokens::unk},
-    {"pad_token", &SpecialTokens::pad}, {"sep_token", &SpecialTokens::sep}, {"cls_token", &SpecialTokens::cls},
+    {"bos_token", &SpecialTokens::bos},   {"eos_token", &SpecialTokens::eos},
+    {"unk_token", &SpecialTokens::unk},   {"pad_token", &SpecialTokens::pad},
+    {"sep_token", &SpecialTokens::sep},   {"cls_token", &SpecialTokens::cls},
     {"mask_token", &SpecialTokens::mask},
 };
 
@@ -40,7 +41,8 @@ void read_config(const JsonNode& root, SpecialTokens& tokens) {
       length->wrong("a positive number");
   }
   // A list of named templates is the chat template's reader's to choose from.
-  if (const auto chat = root.find("chat_template"); chat && chat->json().is_string()) tokens.chat_template = chat->string();
+  if (const auto chat = root.find("chat_template"); chat && chat->json().is_string())
+    tokens.chat_template = chat->string();
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ std::size_t unfinished(std::string_view text) {
 
 }  // namespace
 
-Tokenizer::Tokenizer(TokenizerParts parts) : state_(std::make_shared<const TokenizerState>(std::move(parts))) {}
+Tokenizer::Tokenizer(TokenizerParts parts)
+    : state_(std::make_shared<const TokenizerState>(std::move(parts))) {}
 
 Tokenizer Tokenizer::load(const fs::path& path, const Limits& limits) {
   const bool directory = fs::is_directory(path);
@@ -43,9 +44,13 @@ void Tokenizer::save(const fs::path& directory) const {
   write_file(directory / "tokenizer_config.json", to_tokenizer_config(special_tokens()));
 }
 
-std::string Tokenizer::to_json() const { return to_tokenizer_json(parts()); }
+std::string Tokenizer::to_json() const {
+  return to_tokenizer_json(parts());
+}
 
-std::string Tokenizer::hash() const { return sha256(as_bytes(to_json())); }
+std::string Tokenizer::hash() const {
+  return sha256(as_bytes(to_json()));
+}
 
 void Tokenizer::encode(std::string_view text, std::vector<Token>& ids, bool special) const {
   const TokenizerState::Lease work(*state_);
@@ -59,9 +64,10 @@ std::vector<Token> Tokenizer::encode(std::string_view text, bool special) const 
   return ids;
 }
 
-void Tokenizer::encode(std::string_view text, const BpeDropout& how, std::vector<Token>& ids, bool special) const {
-  check(how.probability >= 0 && how.probability <= 1, Code::bad_value, "BPE-dropout of {}; it is a probability, from 0 to 1",
-        how.probability);
+void Tokenizer::encode(std::string_view text, const BpeDropout& how, std::vector<Token>& ids,
+                       bool special) const {
+  check(how.probability >= 0 && how.probability <= 1, Code::bad_value,
+        "BPE-dropout of {}; it is a probability, from 0 to 1", how.probability);
   const TokenizerState::Lease work(*state_);
   DropoutNumbers numbers(how.probability, how.seed, how.sample);
   state_->encode(text, how.probability > 0 ? &numbers : nullptr, *work);
@@ -76,7 +82,8 @@ Encoding Tokenizer::encode_with_offsets(std::string_view text, bool special) con
   return encoding;
 }
 
-std::vector<std::vector<Token>> Tokenizer::encode_lines(std::span<const std::string_view> lines, bool special) const {
+std::vector<std::vector<Token>> Tokenizer::encode_lines(std::span<const std::string_view> lines,
+                                                        bool special) const {
   constexpr std::int64_t kGrain = 64;  // lines: some tens of microseconds of work
   std::vector<std::vector<Token>> all(lines.size());
   parallel_for(static_cast<std::int64_t>(lines.size()), kGrain, [&](std::int64_t begin, std::int64_t end) {
@@ -94,7 +101,9 @@ std::string Tokenizer::decode_bytes(std::span<const Token> ids, bool skip_specia
   return state_->decode(ids, skip_special, true);
 }
 
-std::int64_t Tokenizer::size() const { return state_->size(); }
+std::int64_t Tokenizer::size() const {
+  return state_->size();
+}
 
 std::optional<Token> Tokenizer::id(std::string_view piece) const {
   const Token id = state_->find(piece);
@@ -106,9 +115,15 @@ std::string_view Tokenizer::piece(Token id) const {
   return state_->piece(id);
 }
 
-bool Tokenizer::is_special(Token id) const { return state_->is_special(id); }
-const SpecialTokens& Tokenizer::special_tokens() const { return parts().special_tokens; }
-const TokenizerParts& Tokenizer::parts() const { return state_->parts(); }
+bool Tokenizer::is_special(Token id) const {
+  return state_->is_special(id);
+}
+const SpecialTokens& Tokenizer::special_tokens() const {
+  return parts().special_tokens;
+}
+const TokenizerParts& Tokenizer::parts() const {
+  return state_->parts();
+}
 
 Tokenizer::Stream::Stream(Tokenizer tokenizer, bool skip_special)
     : state_(std::move(tokenizer.state_)), skip_special_(skip_special) {}

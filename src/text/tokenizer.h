@@ -1,11 +1,12 @@
 // tokenizer.h -- text to token ids and back, as a Hugging Face tokenizer.json describes it: added tokens,
-// normalizer, pre-tokenizer, model (BPE, words), post-processor, decoder. What the library `tokenizers` makes of a
-// file, this makes of it too: the same ids for every text, and files go both ways.
+// normalizer, pre-tokenizer, model (BPE, words), post-processor, decoder. What the library `tokenizers` makes
+// of a file, this makes of it too: the same ids for every text, and files go both ways.
 //
-// A Tokenizer never changes once made; copies share it; all functions may be called from several threads at once.
+// A Tokenizer never changes once made; copies share it; all functions may be called from several threads at
+// once.
 //
-// Text that is not UTF-8: byte-level tokenizers without a normalizer take each byte as it is, and decode_bytes gives
-// it back; all others see U+FFFD for each ill-formed part.
+// Text that is not UTF-8: byte-level tokenizers without a normalizer take each byte as it is, and
+// decode_bytes gives it back; all others see U+FFFD for each ill-formed part.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -26,7 +27,6 @@ namespace glossa {
 struct TokenizerParts;  // text/parts.h: the components, to take apart or put together
 class TokenizerState;
 
-
 struct Encoding {  // all of one length
   std::vector<Token> ids;
   std::vector<std::string> pieces;
@@ -34,8 +34,8 @@ struct Encoding {  // all of one length
   std::vector<bool> special;     // added by the post-processor
 };
 
-// BPE-dropout (Provilkov et al., 2020): each merge is passed over with this probability. The same (seed, sample)
-// gives the same ids.
+// BPE-dropout (Provilkov et al., 2020): each merge is passed over with this probability. The same (seed,
+// sample) gives the same ids.
 struct BpeDropout {
   double probability = 0;
   std::uint64_t seed = 0, sample = 0;
@@ -55,15 +55,18 @@ class Tokenizer {
   // Of everything that decides ids: the SHA-256 of to_json().
   std::string hash() const;
 
-  // Appends the ids of `text`. `special`: with the tokens the post-processor adds (such as </s>). Error(size) from
-  // 2^31 bytes on.
+  // Appends the ids of `text`. `special`: with the tokens the post-processor adds (such as </s>). Error(size)
+  // from 2^31 bytes on.
   void encode(std::string_view text, std::vector<Token>& ids, bool special = true) const;
   std::vector<Token> encode(std::string_view text, bool special = true) const;
-  void encode(std::string_view text, const BpeDropout& dropout, std::vector<Token>& ids, bool special = true) const;
-  // Error(utf8) for text that is not UTF-8, unless the tokenizer takes bytes: offsets of other text mean nothing.
+  void encode(std::string_view text, const BpeDropout& dropout, std::vector<Token>& ids,
+              bool special = true) const;
+  // Error(utf8) for text that is not UTF-8, unless the tokenizer takes bytes: offsets of other text mean
+  // nothing.
   Encoding encode_with_offsets(std::string_view text, bool special = true) const;
   // Of each line, on all threads.
-  std::vector<std::vector<Token>> encode_lines(std::span<const std::string_view> lines, bool special = true) const;
+  std::vector<std::vector<Token>> encode_lines(std::span<const std::string_view> lines,
+                                               bool special = true) const;
 
   // Always UTF-8: bytes that form no character are U+FFFD. Error(tokenizer) for an id that does not exist.
   std::string decode(std::span<const Token> ids, bool skip_special = false) const;

@@ -1,4 +1,5 @@
-// tokenizer_json.h -- tokenizer.json, read and written. What is not supported is refused by name; nothing is passed over.
+// tokenizer_json.h -- tokenizer.json, read and written. What is not supported is refused by name; nothing is
+// passed over.
 #pragma once
 #include <string>
 #include <string_view>

@@ -17,15 +17,17 @@ bool steps_take_bytes(const PreTokenizer& steps) {
          });
 }
 
-// Whether some step must know which piece comes from the beginning of the text, and that cannot be told from where it
-// stands now.
+// Whether some step must know which piece comes from the beginning of the text, and that cannot be told from
+// where it stands now.
 bool needs_tracking(const TokenizerParts& parts) {
   const bool in_place = std::all_of(parts.normalizer.begin(), parts.normalizer.end(), [](const auto& step) {
-    return std::holds_alternative<normalizer::Unicode>(step) || std::holds_alternative<normalizer::Lowercase>(step);
+    return std::holds_alternative<normalizer::Unicode>(step) ||
+           std::holds_alternative<normalizer::Lowercase>(step);
   });
   for (std::size_t i = 0; i < parts.pre_tokenizer.size(); ++i) {
     const auto* metaspace = std::get_if<pre_tokenizer::Metaspace>(&parts.pre_tokenizer[i]);
-    if (metaspace && metaspace->prepend_scheme == pre_tokenizer::Prepend::first && (i > 0 || !in_place)) return true;
+    if (metaspace && metaspace->prepend_scheme == pre_tokenizer::Prepend::first && (i > 0 || !in_place))
+      return true;
   }
   return false;
 }
@@ -69,22 +71,26 @@ TokenizerState::~TokenizerState() {
 void TokenizerState::check_ids_of_post_processor() const {
   for (const auto* ids : {&frame_.before, &frame_.after})
     for (const Token id : *ids)
-      check(id < size(), Code::tokenizer, "{}: post_processor: the id {} does not exist; there are {} tokens", parts_.origin,
-            id, size());
+      check(id < size(), Code::tokenizer, "{}: post_processor: the id {} does not exist; there are {} tokens",
+            parts_.origin, id, size());
 }
 
 TokenizerState::Lease::Lease(const TokenizerState& state)
-    : slot_(state.workspaces_[thread_number() % state.workspaces_.size()]), workspace_(slot_.exchange(nullptr)) {
+    : slot_(state.workspaces_[thread_number() % state.workspaces_.size()]),
+      workspace_(slot_.exchange(nullptr)) {
   if (!workspace_) workspace_ = new TokenizerWorkspace;
 }
 
-TokenizerState::Lease::~Lease() { delete slot_.exchange(workspace_); }
+TokenizerState::Lease::~Lease() {
+  delete slot_.exchange(workspace_);
+}
 
 // ---- encoding
 
 // Cuts the text at added tokens. sink.token(id, offsets) and sink.section(aligned text), in order.
 template <class Sink>
-void TokenizerState::each_section(std::string_view text, bool tracked, TokenizerWorkspace& work, Sink&& sink) const {
+void TokenizerState::each_section(std::string_view text, bool tracked, TokenizerWorkspace& work,
+                                  Sink&& sink) const {
   const auto section = [&](std::size_t begin, std::size_t end) {
     if (begin == end) return;
     work.text.reset(text.substr(begin, end - begin), static_cast<std::uint32_t>(begin), tracked || tracks_);
@@ -118,8 +124,8 @@ void TokenizerState::each_section(std::string_view text, bool tracked, Tokenizer
 }
 
 void TokenizerState::encode(std::string_view text, DropoutNumbers* dropout, TokenizerWorkspace& work) const {
-  check(text.size() < std::uint64_t{1} << 31, Code::size, "a text of {} bytes; at most {} can be encoded at once",
-        text.size(), (std::uint64_t{1} << 31) - 1);
+  check(text.size() < std::uint64_t{1} << 31, Code::size,
+        "a text of {} bytes; at most {} can be encoded at once", text.size(), (std::uint64_t{1} << 31) - 1);
   std::string repaired;
   if (!takes_bytes_ && utf8_error(text)) text = repaired = utf8_repaired(text);
   struct Sink {
@@ -136,14 +142,15 @@ void TokenizerState::encode(std::string_view text, DropoutNumbers* dropout, Toke
   each_section(text, false, work, Sink{*this, dropout, work});
 }
 
-void TokenizerState::append_result(const TokenizerWorkspace& work, bool special, std::vector<Token>& ids) const {
+void TokenizerState::append_result(const TokenizerWorkspace& work, bool special,
+                                   std::vector<Token>& ids) const {
   if (special) ids.insert(ids.end(), frame_.before.begin(), frame_.before.end());
   ids.insert(ids.end(), work.ids.begin(), work.ids.begin() + static_cast<std::ptrdiff_t>(work.count));
   if (special) ids.insert(ids.end(), frame_.after.begin(), frame_.after.end());
 }
 
-void TokenizerState::encode_pieces(std::string_view text, const std::vector<Piece>& pieces, DropoutNumbers* dropout,
-                                   TokenizerWorkspace& work) const {
+void TokenizerState::encode_pieces(std::string_view text, const std::vector<Piece>& pieces,
+                                   DropoutNumbers* dropout, TokenizerWorkspace& work) const {
   for (const Piece& piece : pieces) {
     const std::size_t size = piece.end - piece.begin;
     const char* begin = text.data() + piece.begin;
@@ -164,7 +171,8 @@ void TokenizerState::encode_pieces(std::string_view text, const std::vector<Piec
   }
 }
 
-void TokenizerState::encode_word(std::string_view word, DropoutNumbers* dropout, TokenizerWorkspace& work) const {
+void TokenizerState::encode_word(std::string_view word, DropoutNumbers* dropout,
+                                 TokenizerWorkspace& work) const {
   if (!bpe_) return work.put(word_id(word, work.name));
   const bool remembered = word.size() <= WordCache::kLongWord && !dropout;
   std::span<const Token> known;
@@ -192,11 +200,13 @@ Token TokenizerState::word_id(std::string_view word, std::string& name) const {
   return id;
 }
 
-void TokenizerState::encode_with_offsets(std::string_view text, TokenizerWorkspace& work, Encoding& encoding) const {
-  check(text.size() < std::uint64_t{1} << 31, Code::size, "a text of {} bytes; at most {} can be encoded at once",
-        text.size(), (std::uint64_t{1} << 31) - 1);
+void TokenizerState::encode_with_offsets(std::string_view text, TokenizerWorkspace& work,
+                                         Encoding& encoding) const {
+  check(text.size() < std::uint64_t{1} << 31, Code::size,
+        "a text of {} bytes; at most {} can be encoded at once", text.size(), (std::uint64_t{1} << 31) - 1);
   if (const auto bad = takes_bytes_ ? std::nullopt : utf8_error(text))
-    fail(Code::utf8, "byte {} of the text is not UTF-8; found 0x{:02X}", *bad, static_cast<unsigned char>(text[*bad]));
+    fail(Code::utf8, "byte {} of the text is not UTF-8; found 0x{:02X}", *bad,
+         static_cast<unsigned char>(text[*bad]));
   struct Sink {
     const TokenizerState& state;
     TokenizerWorkspace& work;
@@ -236,8 +246,8 @@ Token TokenizerState::find(std::string_view piece) const {
 }
 
 void TokenizerState::check_id(Token id) const {
-  check(id >= 0 && id < size(), Code::tokenizer, "{}: there is no token {}; ids go from 0 to {}", parts_.origin, id,
-        size() - 1);
+  check(id >= 0 && id < size(), Code::tokenizer, "{}: there is no token {}; ids go from 0 to {}",
+        parts_.origin, id, size() - 1);
 }
 
 std::string_view TokenizerState::piece(Token id) const {

@@ -20,7 +20,7 @@ struct TokenizerWorkspace {
   PieceCutter cutter;
   Bpe::Scratch bpe;
   WordCache words;
-  std::vector<Token> ids;     // [capacity]; the first `count` are the result
+  std::vector<Token> ids;  // [capacity]; the first `count` are the result
   std::size_t count = 0;
   std::string name;
 
@@ -81,11 +81,13 @@ class TokenizerState {
   Token word_id(std::string_view word, std::string& name) const;
 
   TokenizerParts parts_;
-  bool bytes_, takes_bytes_, tracks_;  // pieces are bytes; so may be texts; prepending asks where a piece begins
+  bool bytes_, takes_bytes_,
+      tracks_;  // pieces are bytes; so may be texts; prepending asks where a piece begins
   std::optional<Bpe> bpe_;
   AddedTokenFinder finder_, normalized_finder_;
   std::unordered_map<Token, Added> added_;
-  std::unordered_map<std::string, Token> beyond_model_;  // added tokens that the model's vocabulary does not have
+  std::unordered_map<std::string, Token>
+      beyond_model_;  // added tokens that the model's vocabulary does not have
   Frame frame_;
   // Where the only decoder is ByteLevel: the bytes of all tokens, end to end.
   std::string decoded_;

@@ -60,8 +60,8 @@ class PairTable {
   std::size_t size_ = 0;
 };
 
-// A pair waiting to be merged in the words where it came up together. A pair can wait more than once: if two merges
-// make the same token, pairs with it come up again.
+// A pair waiting to be merged in the words where it came up together. A pair can wait more than once: if two
+// merges make the same token, pairs with it come up again.
 struct Candidate {
   std::int64_t count;
   std::uint64_t pair;
@@ -76,7 +76,8 @@ struct Candidate {
 
 class Learner {
  public:
-  Learner(const std::vector<CountedWord>& words, bool bytes, Vocabulary& vocabulary) : vocabulary_(vocabulary) {
+  Learner(const std::vector<CountedWord>& words, bool bytes, Vocabulary& vocabulary)
+      : vocabulary_(vocabulary) {
     for (const CountedWord& word : words) begin(word, bytes);
     for (std::uint32_t w = 0; w < words_.size(); ++w) {
       const Word& word = words_[w];
@@ -120,8 +121,9 @@ class Learner {
     for (std::size_t at = 0; at < word.text.size();) {
       const std::size_t first = at;
       bytes ? void(++at) : void(utf8_next(word.text, at));
-      const std::string_view name = bytes ? std::string_view(byte_names()[static_cast<unsigned char>(word.text[first])])
-                                          : word.text.substr(first, at - first);
+      const std::string_view name =
+          bytes ? std::string_view(byte_names()[static_cast<unsigned char>(word.text[first])])
+                : word.text.substr(first, at - first);
       if (const Token id = vocabulary_.find(name); id >= 0) symbols_.push_back(id);
     }
     const auto size = static_cast<std::uint32_t>(symbols_.size() - from);
@@ -168,8 +170,8 @@ class Learner {
     queue_fresh();
   }
 
-  // Pairs with the neighbours go and come one by one, as the library counts them: the merged pair itself keeps its
-  // count, and of overlapping pairs all were counted.
+  // Pairs with the neighbours go and come one by one, as the library counts them: the merged pair itself
+  // keeps its count, and of overlapping pairs all were counted.
   void merge_in_word(std::uint32_t w, Token left, Token right, Token made) {
     Word& word = words_[w];
     Token* s = symbols_.data() + word.begin;
@@ -217,8 +219,8 @@ class Learner {
 
 }  // namespace
 
-std::vector<std::pair<Token, Token>> learn_merges(const std::vector<CountedWord>& words, bool bytes, const BpeLearner& how,
-                                                  Vocabulary& vocabulary) {
+std::vector<std::pair<Token, Token>> learn_merges(const std::vector<CountedWord>& words, bool bytes,
+                                                  const BpeLearner& how, Vocabulary& vocabulary) {
   return Learner(words, bytes, vocabulary).learn(how);
 }
 

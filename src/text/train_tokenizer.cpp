@@ -23,7 +23,8 @@ TokenizerParts pipeline_of(const TokenizerTraining& how) {
   if (how.normalization) parts.normalizer.push_back(normalizer::Unicode{*how.normalization});
   if (how.lowercase) parts.normalizer.push_back(normalizer::Lowercase{});
   if (how.kind == TokenizerKind::byte_bpe) {
-    parts.pre_tokenizer = {pre_tokenizer::ByteLevel{.add_prefix_space = false, .trim_offsets = true, .use_regex = true}};
+    parts.pre_tokenizer = {
+        pre_tokenizer::ByteLevel{.add_prefix_space = false, .trim_offsets = true, .use_regex = true}};
     parts.decoder = {decoder::ByteLevel{}};
     return parts;
   }
@@ -44,7 +45,8 @@ std::vector<char32_t> alphabet_of(const Words& words, const TokenizerTraining& h
   std::unordered_map<char32_t, std::uint64_t> counts;
   std::uint64_t all = 0;
   for (const CountedWord& word : words)
-    for (std::size_t at = 0; at < word.text.size();) counts[utf8_next(word.text, at)] += word.count, all += word.count;
+    for (std::size_t at = 0; at < word.text.size();)
+      counts[utf8_next(word.text, at)] += word.count, all += word.count;
   std::vector<CountedCharacter> by_count;
   for (const auto& [character, count] : counts) by_count.push_back({character, count});
   std::sort(by_count.begin(), by_count.end(), [](const auto& a, const auto& b) {
@@ -94,7 +96,8 @@ BpeModel learn_bpe(const Words& words, const TokenizerTraining& how) {
         "character_coverage",
         how.vocab_size, model.vocabulary.size());
   if (how.kind != TokenizerKind::chars)
-    model.merges = learn_merges(words, bytes, {how.vocab_size, static_cast<std::uint64_t>(how.min_frequency)}, model.vocabulary);
+    model.merges = learn_merges(words, bytes, {how.vocab_size, static_cast<std::uint64_t>(how.min_frequency)},
+                                model.vocabulary);
   return model;
 }
 
@@ -106,7 +109,9 @@ WordLevelModel learn_words(Words words, const TokenizerTraining& how) {
   model.unk_token = how.special_tokens.unk;
   for (const std::string& piece : how.first_pieces) model.vocabulary.add(piece);
   for (const CountedWord& word : words) {
-    if (model.vocabulary.size() >= how.vocab_size || word.count < static_cast<std::uint64_t>(how.min_frequency)) break;
+    if (model.vocabulary.size() >= how.vocab_size ||
+        word.count < static_cast<std::uint64_t>(how.min_frequency))
+      break;
     model.vocabulary.add(word.text);
   }
   return model;
@@ -145,7 +150,8 @@ class TokenizerTrainer::Counter {
     all.reserve(size_);
     for (const Slot& s : slots_)
       if (s.count > 0) all.push_back({text_of(s), s.count});
-    std::sort(all.begin(), all.end(), [](const CountedWord& a, const CountedWord& b) { return a.text < b.text; });
+    std::sort(all.begin(), all.end(),
+              [](const CountedWord& a, const CountedWord& b) { return a.text < b.text; });
     return all;
   }
 
@@ -195,21 +201,24 @@ class TokenizerTrainer::Counter {
 TokenizerTrainer::TokenizerTrainer(TokenizerTraining how)
     : how_(std::move(how)), pipeline_(std::make_unique<TokenizerParts>(pipeline_of(how_))) {
   check(how_.vocab_size > static_cast<std::int64_t>(how_.first_pieces.size()) && how_.vocab_size <= INT32_MAX,
-        Code::bad_value, "a vocabulary of {} with {} special tokens; it must be larger, and at most {}", how_.vocab_size,
-        how_.first_pieces.size(), INT32_MAX);
+        Code::bad_value, "a vocabulary of {} with {} special tokens; it must be larger, and at most {}",
+        how_.vocab_size, how_.first_pieces.size(), INT32_MAX);
   check(how_.character_coverage > 0 && how_.character_coverage <= 1, Code::bad_value,
         "a character_coverage of {}; it is more than 0 and at most 1", how_.character_coverage);
-  check(!how_.limit_alphabet || *how_.limit_alphabet > 0, Code::bad_value, "limit_alphabet must be at least 1");
-  check(how_.min_frequency >= 0, Code::bad_value, "min_frequency cannot be negative, found {}", how_.min_frequency);
+  check(!how_.limit_alphabet || *how_.limit_alphabet > 0, Code::bad_value,
+        "limit_alphabet must be at least 1");
+  check(how_.min_frequency >= 0, Code::bad_value, "min_frequency cannot be negative, found {}",
+        how_.min_frequency);
   const SpecialTokens& s = how_.special_tokens;
   const auto known = [&](const std::string& piece) {
     return std::count(how_.first_pieces.begin(), how_.first_pieces.end(), piece) == 1;
   };
   for (const std::string& piece : how_.first_pieces)
-    check(!piece.empty() && known(piece), Code::bad_value, "the special token {} is empty or there twice", quoted(piece));
+    check(!piece.empty() && known(piece), Code::bad_value, "the special token {} is empty or there twice",
+          quoted(piece));
   for (const std::string* token : {&s.bos, &s.eos, &s.unk, &s.pad, &s.sep, &s.cls, &s.mask})
-    check(token->empty() || known(*token), Code::bad_value, "the special token {} has no id: name it in first_pieces",
-          quoted(*token));
+    check(token->empty() || known(*token), Code::bad_value,
+          "the special token {} has no id: name it in first_pieces", quoted(*token));
   check(!how_.append_eos || !s.eos.empty(), Code::bad_value, "append_eos without an eos token");
   check(how_.kind == TokenizerKind::byte_bpe || !s.unk.empty(), Code::bad_value,
         "only byte_bpe can do without an unk token");
@@ -218,7 +227,8 @@ TokenizerTrainer::TokenizerTrainer(TokenizerTraining how)
 TokenizerTrainer::~TokenizerTrainer() = default;
 
 void TokenizerTrainer::add(std::span<const std::string_view> texts) {
-  const std::size_t tasks = std::min<std::size_t>(static_cast<std::size_t>(thread_count()), (texts.size() + 255) / 256);
+  const std::size_t tasks =
+      std::min<std::size_t>(static_cast<std::size_t>(thread_count()), (texts.size() + 255) / 256);
   while (counters_.size() < tasks) counters_.push_back(std::make_unique<Counter>());
   parallel_tasks(static_cast<std::int64_t>(tasks), [&](std::int64_t task) {
     const auto t = static_cast<std::size_t>(task);
@@ -239,7 +249,8 @@ Tokenizer TokenizerTrainer::train() const {
     parts.model = learn_bpe(words, how_);
   }
   for (const std::string& piece : how_.first_pieces)
-    parts.added_tokens.push_back({.id = parts.vocabulary().find(piece), .content = piece, .normalized = false, .special = true});
+    parts.added_tokens.push_back(
+        {.id = parts.vocabulary().find(piece), .content = piece, .normalized = false, .special = true});
   const std::string& eos = how_.special_tokens.eos;
   if (how_.append_eos) parts.post_processor = eos_after(eos, parts.vocabulary().find(eos));
   return Tokenizer(std::move(parts));

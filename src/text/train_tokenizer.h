@@ -1,4 +1,5 @@
-// train_tokenizer.h -- a vocabulary learned from text: byte-pair encoding over characters or bytes, characters, or words.
+// train_tokenizer.h -- a vocabulary learned from text: byte-pair encoding over characters or bytes,
+// characters, or words.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -22,14 +23,18 @@ enum class TokenizerKind : std::uint8_t {
 
 struct TokenizerTraining {
   TokenizerKind kind = TokenizerKind::bpe;
-  std::int64_t vocab_size = 8000;    // special tokens included; at least as many as these and the alphabet
-  std::int64_t min_frequency = 2;    // pairs (of chars: characters; of words: words) seen more seldom do not count
-  // Of bpe and chars: how many different characters to keep at most, the most frequent ones (of equally frequent ones
-  // those of lower code points). All others are unknown. Nothing: all; and for chars as many as vocab_size allows.
+  std::int64_t vocab_size = 8000;  // special tokens included; at least as many as these and the alphabet
+  std::int64_t min_frequency =
+      2;  // pairs (of chars: characters; of words: words) seen more seldom do not count
+  // Of bpe and chars: how many different characters to keep at most, the most frequent ones (of equally
+  // frequent ones those of lower code points). All others are unknown. Nothing: all; and for chars as many as
+  // vocab_size allows.
   std::optional<std::int64_t> limit_alphabet = {};
-  // What share of all characters of the texts those kept must make up: 0.9995 leaves out the rarest of Chinese.
+  // What share of all characters of the texts those kept must make up: 0.9995 leaves out the rarest of
+  // Chinese.
   double character_coverage = 1;
-  std::optional<Normalization> normalization = Normalization::nfc;  // not of byte_bpe, which keeps texts as they are
+  std::optional<Normalization> normalization =
+      Normalization::nfc;  // not of byte_bpe, which keeps texts as they are
   bool lowercase = false;
   SpecialTokens special_tokens = {.eos = "</s>", .unk = "<unk>", .pad = "<pad>"};
   // The pieces with the ids from 0 on; the special tokens must be among them.
@@ -37,8 +42,8 @@ struct TokenizerTraining {
   bool append_eos = true;  // encoding ends with the eos token
 };
 
-// Counts words, then learns. The result depends on the counts alone, and is what the trainers of the library make of
-// the same words.
+// Counts words, then learns. The result depends on the counts alone, and is what the trainers of the library
+// make of the same words.
 class TokenizerTrainer {
  public:
   explicit TokenizerTrainer(TokenizerTraining how);  // Error(bad_value)

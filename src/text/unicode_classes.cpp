@@ -13,8 +13,9 @@ struct Range {
 };
 #include "text/unicode_classes.inc"
 
-constexpr Range kSpace[] = {{9, 13},           {0x20, 0x20},     {0x85, 0x85},     {0xA0, 0xA0},     {0x1680, 0x1680},
-                            {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}};
+constexpr Range kSpace[] = {{9, 13},          {0x20, 0x20},     {0x85, 0x85},     {0xA0, 0xA0},
+                            {0x1680, 0x1680}, {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F},
+                            {0x205F, 0x205F}, {0x3000, 0x3000}};
 
 struct Class {
   std::uint16_t flag;
@@ -36,7 +37,6 @@ const Class kClasses[] = {
     {char_class::nfkc_changes, kNfkcChanges},
 };
 
-
 }  // namespace
 
 CharClasses::CharClasses() {
@@ -54,7 +54,8 @@ CharClasses::CharClasses() {
   }
   std::vector<std::pair<std::uint16_t, std::uint16_t>> uniform;  // classes, page
   for (std::size_t p = 0; p < page_.size(); ++p) {
-    const auto known = std::find_if(uniform.begin(), uniform.end(), [&](auto& u) { return u.first == whole[p]; });
+    const auto known =
+        std::find_if(uniform.begin(), uniform.end(), [&](auto& u) { return u.first == whole[p]; });
     if (!mixed[p] && known != uniform.end()) {
       page_[p] = known->second;
       continue;
@@ -80,7 +81,8 @@ const CharClasses& CharClasses::get() {
 }
 
 char32_t lower_case_of(char32_t c) {
-  const auto* known = std::find_if(std::begin(kLowerCase), std::end(kLowerCase), [&](const Range& r) { return r.first == c; });
+  const auto* known = std::find_if(std::begin(kLowerCase), std::end(kLowerCase),
+                                   [&](const Range& r) { return r.first == c; });
   if (c >= kLowerCase[0].first && known != std::end(kLowerCase)) return known->last;
   return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
 }

@@ -1,5 +1,6 @@
-// unicode_classes.h -- what kind of character the reference library takes a code point for. The classes were read off
-// the library itself (tools/make_unicode_classes.py): it mixes several versions of Unicode, and ids must be its.
+// unicode_classes.h -- what kind of character the reference library takes a code point for. The classes were
+// read off the library itself (tools/make_unicode_classes.py): it mixes several versions of Unicode, and ids
+// must be its.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -11,13 +12,14 @@
 namespace glossa {
 
 namespace char_class {
-inline constexpr std::uint16_t letter = 1 << 0;        // \p{L}
-inline constexpr std::uint16_t number = 1 << 1;        // \p{N}
-inline constexpr std::uint16_t space = 1 << 2;         // White_Space
-inline constexpr std::uint16_t mark = 1 << 3;          // \p{M}
-inline constexpr std::uint16_t word = 1 << 4;          // \w of Rust's regex
-inline constexpr std::uint16_t numeric = 1 << 5;       // char::is_numeric of Rust
-inline constexpr std::uint16_t punctuation = 1 << 6;   // ASCII punctuation and symbols, and \p{P} of an old Unicode
+inline constexpr std::uint16_t letter = 1 << 0;   // \p{L}
+inline constexpr std::uint16_t number = 1 << 1;   // \p{N}
+inline constexpr std::uint16_t space = 1 << 2;    // White_Space
+inline constexpr std::uint16_t mark = 1 << 3;     // \p{M}
+inline constexpr std::uint16_t word = 1 << 4;     // \w of Rust's regex
+inline constexpr std::uint16_t numeric = 1 << 5;  // char::is_numeric of Rust
+inline constexpr std::uint16_t punctuation =
+    1 << 6;  // ASCII punctuation and symbols, and \p{P} of an old Unicode
 inline constexpr std::uint16_t combining = 1 << 7;     // what StripAccents removes
 inline constexpr std::uint16_t bert_control = 1 << 8;  // what BertNormalizer removes
 inline constexpr std::uint16_t bert_accent = 1 << 9;   // likewise, as accents

@@ -22,9 +22,9 @@ class Vocabulary {
 
  private:
   void grow();
-  std::string bytes_;                  // of all pieces, end to end
-  std::vector<std::uint64_t> ends_;    // [size + 1] where the piece before ends
-  std::vector<Token> slots_;           // open addressing, at most half full; -1: free
+  std::string bytes_;                // of all pieces, end to end
+  std::vector<std::uint64_t> ends_;  // [size + 1] where the piece before ends
+  std::vector<Token> slots_;         // open addressing, at most half full; -1: free
 };
 
 }  // namespace glossa

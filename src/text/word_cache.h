@@ -1,5 +1,5 @@
-// word_cache.h -- what a model made of words it has met: most words of a text have been seen before. Of fixed size;
-// a new word takes the place of an old one. Not thread-safe.
+// word_cache.h -- what a model made of words it has met: most words of a text have been seen before. Of fixed
+// size; a new word takes the place of an old one. Not thread-safe.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -72,8 +72,9 @@ class WordCache {
   void put(std::string_view word, std::span<const Token> ids) {
     if (bytes_.size() + word.size() > kLongBytes || tokens_.size() + ids.size() > kLongBytes) clear_longs();
     const std::uint64_t hash = hash_bytes(word, seed_);
-    longs_[hash & (kLongs - 1)] = {hash, static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(word.size()),
-                                   static_cast<std::uint32_t>(tokens_.size()), static_cast<std::uint32_t>(ids.size())};
+    longs_[hash & (kLongs - 1)] = {
+        hash, static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(word.size()),
+        static_cast<std::uint32_t>(tokens_.size()), static_cast<std::uint32_t>(ids.size())};
     bytes_ += word;
     tokens_.insert(tokens_.end(), ids.begin(), ids.end());
   }

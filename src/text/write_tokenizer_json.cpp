@@ -9,7 +9,9 @@ OrderedJson or_null(const std::optional<T>& value) {
   return value ? OrderedJson(*value) : OrderedJson();
 }
 
-OrderedJson literal(const std::string& pattern) { return {{"String", pattern}}; }
+OrderedJson literal(const std::string& pattern) {
+  return {{"String", pattern}};
+}
 
 template <class ByteLevel>
 OrderedJson byte_level(const ByteLevel& s) {
@@ -32,7 +34,9 @@ struct WriteNormalizer {
   OrderedJson operator()(const normalizer::Replace& s) const {
     return {{"type", "Replace"}, {"pattern", literal(s.pattern)}, {"content", s.content}};
   }
-  OrderedJson operator()(const normalizer::Prepend& s) const { return {{"type", "Prepend"}, {"prepend", s.text}}; }
+  OrderedJson operator()(const normalizer::Prepend& s) const {
+    return {{"type", "Prepend"}, {"prepend", s.text}};
+  }
   OrderedJson operator()(const normalizer::Bert& s) const {
     return {{"type", "BertNormalizer"},
             {"clean_text", s.clean_text},
@@ -44,7 +48,8 @@ struct WriteNormalizer {
 };
 
 const char* name_of(pre_tokenizer::Behavior behavior) {
-  static constexpr const char* kNames[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
+  static constexpr const char* kNames[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
+                                           "Contiguous"};
   return kNames[static_cast<int>(behavior)];
 }
 
@@ -58,7 +63,9 @@ struct WritePreTokenizer {
             {"split", s.split}};
   }
   OrderedJson operator()(const pre_tokenizer::Whitespace&) const { return {{"type", "Whitespace"}}; }
-  OrderedJson operator()(const pre_tokenizer::WhitespaceSplit&) const { return {{"type", "WhitespaceSplit"}}; }
+  OrderedJson operator()(const pre_tokenizer::WhitespaceSplit&) const {
+    return {{"type", "WhitespaceSplit"}};
+  }
   OrderedJson operator()(const pre_tokenizer::Punctuation& s) const {
     return {{"type", "Punctuation"}, {"behavior", name_of(s.behavior)}};
   }
@@ -72,7 +79,8 @@ struct WritePreTokenizer {
   OrderedJson operator()(const pre_tokenizer::Split& s) const {
     const auto* words = std::get_if<WordPattern>(&s.pattern);
     return {{"type", "Split"},
-            {"pattern", words ? OrderedJson{{"Regex", expression_of(*words)}} : literal(std::get<std::string>(s.pattern))},
+            {"pattern", words ? OrderedJson{{"Regex", expression_of(*words)}}
+                              : literal(std::get<std::string>(s.pattern))},
             {"behavior", name_of(s.behavior)},
             {"invert", s.invert}};
   }
@@ -91,7 +99,9 @@ struct WritePostProcessor {
     }
     return list;
   }
-  static OrderedJson named_id(const std::pair<std::string, Token>& p) { return OrderedJson::array({p.first, p.second}); }
+  static OrderedJson named_id(const std::pair<std::string, Token>& p) {
+    return OrderedJson::array({p.first, p.second});
+  }
 
   OrderedJson operator()(const post_processor::Template& s) const {
     OrderedJson specials = OrderedJson::object();
@@ -123,7 +133,9 @@ struct WriteDecoder {
             {"prepend_scheme", s.prepend_scheme},
             {"split", s.split}};
   }
-  OrderedJson operator()(const decoder::Bpe& s) const { return {{"type", "BPEDecoder"}, {"suffix", s.suffix}}; }
+  OrderedJson operator()(const decoder::Bpe& s) const {
+    return {{"type", "BPEDecoder"}, {"suffix", s.suffix}};
+  }
   OrderedJson operator()(const decoder::ByteFallback&) const { return {{"type", "ByteFallback"}}; }
   OrderedJson operator()(const decoder::Fuse&) const { return {{"type", "Fuse"}}; }
   OrderedJson operator()(const decoder::Strip& s) const {
@@ -148,14 +160,16 @@ OrderedJson vocabulary_json(const Vocabulary& vocabulary) {
   OrderedJson::object_t pieces;  // appended without the look-up for equal keys that the document would make
   pieces.reserve(static_cast<std::size_t>(vocabulary.size()));
   for (Token id = 0; id < vocabulary.size(); ++id)
-    static_cast<std::vector<std::pair<const std::string, OrderedJson>>&>(pieces).emplace_back(vocabulary[id], id);
+    static_cast<std::vector<std::pair<const std::string, OrderedJson>>&>(pieces).emplace_back(vocabulary[id],
+                                                                                              id);
   return pieces;
 }
 
 struct WriteModel {
   OrderedJson operator()(const BpeModel& m) const {
     OrderedJson merges = OrderedJson::array();
-    for (const auto& [a, b] : m.merges) merges.push_back(OrderedJson::array({m.vocabulary[a], m.vocabulary[b]}));
+    for (const auto& [a, b] : m.merges)
+      merges.push_back(OrderedJson::array({m.vocabulary[a], m.vocabulary[b]}));
     return {{"type", "BPE"},
             {"dropout", or_null(m.dropout)},
             {"unk_token", or_null(m.unk_token)},
@@ -195,26 +209,28 @@ OrderedJson truncation_json(const std::optional<Truncation>& t) {
 
 OrderedJson padding_json(const std::optional<Padding>& p) {
   if (!p) return nullptr;
-  return {{"strategy", p->fixed_length ? OrderedJson{{"Fixed", *p->fixed_length}} : OrderedJson("BatchLongest")},
-          {"direction", p->direction},
-          {"pad_to_multiple_of", or_null(p->pad_to_multiple_of)},
-          {"pad_id", p->pad_id},
-          {"pad_type_id", p->pad_type_id},
-          {"pad_token", p->pad_token}};
+  return {
+      {"strategy", p->fixed_length ? OrderedJson{{"Fixed", *p->fixed_length}} : OrderedJson("BatchLongest")},
+      {"direction", p->direction},
+      {"pad_to_multiple_of", or_null(p->pad_to_multiple_of)},
+      {"pad_id", p->pad_id},
+      {"pad_type_id", p->pad_type_id},
+      {"pad_token", p->pad_token}};
 }
 
 }  // namespace
 
 std::string to_tokenizer_json(const TokenizerParts& parts) {
-  const OrderedJson json = {{"version", "1.0"},
-                            {"truncation", truncation_json(parts.truncation)},
-                            {"padding", padding_json(parts.padding)},
-                            {"added_tokens", added_tokens_json(parts.added_tokens)},
-                            {"normalizer", sequence<WriteNormalizer>(parts.normalizer, "normalizers")},
-                            {"pre_tokenizer", sequence<WritePreTokenizer>(parts.pre_tokenizer, "pretokenizers")},
-                            {"post_processor", sequence<WritePostProcessor>(parts.post_processor, "processors")},
-                            {"decoder", sequence<WriteDecoder>(parts.decoder, "decoders")},
-                            {"model", std::visit(WriteModel{}, parts.model)}};
+  const OrderedJson json = {
+      {"version", "1.0"},
+      {"truncation", truncation_json(parts.truncation)},
+      {"padding", padding_json(parts.padding)},
+      {"added_tokens", added_tokens_json(parts.added_tokens)},
+      {"normalizer", sequence<WriteNormalizer>(parts.normalizer, "normalizers")},
+      {"pre_tokenizer", sequence<WritePreTokenizer>(parts.pre_tokenizer, "pretokenizers")},
+      {"post_processor", sequence<WritePostProcessor>(parts.post_processor, "processors")},
+      {"decoder", sequence<WriteDecoder>(parts.decoder, "decoders")},
+      {"model", std::visit(WriteModel{}, parts.model)}};
   return to_text(json);
 }
 
