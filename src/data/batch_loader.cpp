@@ -10,16 +10,16 @@ namespace {
 // The sentences of one batch with the special tokens, as flat runs.
 class BatchBuilder {
  public:
-  BatchBuilder(std::size_t pairs, const SpecialTokens& special) : special_(special) {
+  BatchBuilder(std::size_t pairs, const SentenceEnds& ends) : ends_(special) {
     source_lengths_.reserve(pairs), target_lengths_.reserve(pairs);
   }
   void add(std::span<const std::int32_t> source, std::span<const std::int32_t> target) {
     source_.insert(source_.end(), source.begin(), source.end());
-    source_.push_back(special_.end);
-    inputs_.push_back(special_.start);
+    source_.push_back(ends_.end);
+    inputs_.push_back(ends_.start);
     inputs_.insert(inputs_.end(), target.begin(), target.end());
     labels_.insert(labels_.end(), target.begin(), target.end());
-    labels_.push_back(special_.end);
+    labels_.push_back(ends_.end);
     source_lengths_.push_back(static_cast<std::int32_t>(source.size() + 1));
     target_lengths_.push_back(static_cast<std::int32_t>(target.size() + 1));
   }
@@ -30,7 +30,7 @@ class BatchBuilder {
   }
 
  private:
-  SpecialTokens special_;
+  SentenceEnds ends_;
   std::vector<std::int32_t> source_, inputs_, labels_, source_lengths_, target_lengths_;
 };
 
@@ -52,8 +52,8 @@ std::uint64_t stream_of(std::uint64_t epoch, std::uint64_t pair, std::uint64_t p
 }  // namespace
 
 Seq2SeqBatch make_batch(const PairDataset& data, std::span<const std::uint64_t> pairs,
-                        const SpecialTokens& special) {
-  BatchBuilder batch(pairs.size(), special);
+                        const SentenceEnds& ends) {
+  BatchBuilder batch(pairs.size(), ends);
   SentencePair ids;
   for (const std::uint64_t pair : pairs) {
     ids.read(data, pair);
@@ -116,7 +116,7 @@ void BatchLoader::run() {
 }
 
 Seq2SeqBatch BatchLoader::reencoded(std::span<const std::uint64_t> pairs, std::uint64_t epoch) const {
-  BatchBuilder batch(pairs.size(), options_.special);
+  BatchBuilder batch(pairs.size(), options_.ends);
   SentencePair ids;
   std::vector<std::int32_t> other;
   const auto encode = [&](std::string_view text, std::uint64_t pair, std::uint64_t side,
@@ -140,7 +140,7 @@ TranslationStep BatchLoader::make_step() {
     const std::uint64_t epoch = cursor_.position().epoch;
     const std::span<const std::uint64_t> pairs = cursor_.next();
     Seq2SeqBatch batch =
-        options_.reencode ? reencoded(pairs, epoch) : make_batch(data_, pairs, options_.special);
+        options_.reencode ? reencoded(pairs, epoch) : make_batch(data_, pairs, options_.ends);
     step.source_tokens += batch.source.ids.elements();
     step.target_tokens += batch.labels.elements();
     step.sentences += static_cast<std::int64_t>(pairs.size());

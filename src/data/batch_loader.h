@@ -15,7 +15,7 @@
 
 namespace glossa {
 
-struct SpecialTokens {
+struct SentenceEnds {
   std::int32_t start = 0;  // the decoder's first input
   std::int32_t end = 0;    // the last token of every source and of every target
 };
@@ -23,7 +23,7 @@ struct SpecialTokens {
 // One batch, ragged: the source with its end token; the target behind the start token; as labels the target
 // with its end token.
 Seq2SeqBatch make_batch(const PairDataset& data, std::span<const std::uint64_t> pairs,
-                        const SpecialTokens& special);
+                        const SentenceEnds& ends);
 
 // Encodes a sentence another way in each epoch (BPE-dropout): appends ids, a pure function of the text and
 // the stream. Called from the loader's thread.
@@ -32,7 +32,7 @@ using Reencode =
 
 struct LoaderOptions {
   BatchOptions batches = {};
-  SpecialTokens special = {};
+  SentenceEnds ends = {};
   std::int64_t gradient_accumulation_steps = 1;  // batches in a step
   Reencode reencode = {};                        // absent: the ids as they are; needs data with text
   std::int64_t max_length = 256;                 // a sentence that reencode makes longer keeps its ids

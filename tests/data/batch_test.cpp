@@ -29,7 +29,7 @@ PairDataset numbered(std::uint64_t pairs, std::uint64_t longest = 30, bool keep_
   return PairDataset::of_memory(bytes);
 }
 
-constexpr SpecialTokens kSpecial{.start = 1, .end = 0};
+constexpr SentenceEnds kSpecial{.start = 1, .end = 0};
 
 std::vector<std::int32_t> ids(const Tensor& x) {
   return {x.span<std::int32_t>().begin(), x.span<std::int32_t>().end()};
@@ -212,7 +212,7 @@ TEST(Loader, APreviewShowsWhatTheModelSees) {
 
 LoaderOptions small_batches(std::int64_t accumulation = 1) {
   return {.batches = {.max_tokens = 100, .window = 64},
-          .special = kSpecial,
+          .ends = kSpecial,
           .gradient_accumulation_steps = accumulation};
 }
 
