@@ -7,10 +7,10 @@
 namespace glossa {
 namespace {
 
-// The sentences of one batch with the special tokens, as flat runs.
+// The sentences of one batch with their ends, as flat runs.
 class BatchBuilder {
  public:
-  BatchBuilder(std::size_t pairs, const SentenceEnds& ends) : ends_(special) {
+  BatchBuilder(std::size_t pairs, const SentenceEnds& ends) : ends_(ends) {
     source_lengths_.reserve(pairs), target_lengths_.reserve(pairs);
   }
   void add(std::span<const std::int32_t> source, std::span<const std::int32_t> target) {
