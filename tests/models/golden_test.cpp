@@ -27,8 +27,9 @@ std::vector<How> hows() {
   std::vector<How> all{{"reference_f64", kReference, DType::f64, {}, false, 5e-7, 5e-7}};
   for (const auto set : cpu::supported_instruction_sets()) {
     all.push_back({cpu::name_of(set).data(), kCpu, DType::f32, set});
+    // Rounding moves sums near 0 across a relu, and with one of them goes the gradient of a row.
     if (set == cpu::InstructionSet::avx512_bf16)
-      all.push_back({"bf16", kCpu, DType::f32, set, true, 2e-2, 5e-2});
+      all.push_back({"bf16", kCpu, DType::f32, set, true, 2e-2, 2e-1});
   }
   return all;
 }

@@ -1,0 +1,453 @@
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)  // x86 without AVX2 is served by the portable code
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backend/cpu/attention.cpp"
+#include "hwy/foreach_target.h"
+//
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "backend/cpu/activation-inl.h"
+#include "backend/cpu/attention.h"
+#include "backend/cpu/partial-inl.h"
+#include "backend/cpu/philox-inl.h"
+#include "backend/cpu/rows.h"
+#include "backend/cpu/small_gemm-inl.h"
+#include "hwy/highway.h"
+
+#ifndef GLOSSA_BACKEND_CPU_ATTENTION_ONCE
+#define GLOSSA_BACKEND_CPU_ATTENTION_ONCE
+namespace glossa::cpu {
+namespace {
+
+// A tensor read as [tokens, heads, dim], where a token's heads may be part of a longer row.
+struct HeadRows {
+  float* data = nullptr;
+  std::int64_t heads = 0, dim = 0, stride = 0, head_stride = 0;
+
+  HeadRows() = default;
+  explicit HeadRows(const Tensor& x)
+      : data(x.data<float>()), heads(x.size(1)), dim(x.size(2)), stride(x.stride(0)), head_stride(x.stride(1)) {}
+  float* at(std::int64_t token, std::int64_t head) const { return data + token * stride + head * head_stride; }
+};
+
+// All sequences of a call.
+struct AttentionRows {
+  HeadRows q, k, v, out;
+  const std::int32_t *queries, *keys, *key_rows;  // where sequences begin; key_rows: null where keys lie in order
+  Mask mask;
+  float scale;
+  Dropout dropout;
+  Rows logsumexp;  // no data where it is not kept
+  // Of the backward pass.
+  HeadRows dout, dq, dk, dv;
+  bool add;
+};
+
+struct Range {
+  std::int64_t begin, end;
+  std::int64_t size() const { return end - begin; }
+};
+
+// The keys of its sequence that a query sees; they are neighbours. `position`: of the query among the keys.
+Range seen(const Mask& mask, std::int64_t position, std::int64_t keys) {
+  Range range{0, keys};
+  if (mask.causal) range.end = std::min(range.end, position + 1);
+  if (mask.window > 0) {
+    range.begin = std::max<std::int64_t>(range.begin, position - mask.window + 1);
+    range.end = std::min(range.end, position + mask.window);
+  }
+  range.end = std::max(range.end, range.begin);
+  return range;
+}
+
+constexpr std::int64_t kQueryBlock = 32;  // queries whose probabilities lie in the cache together
+
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
+
+// One head of one sequence.
+struct Item {
+  const AttentionRows& a;
+  std::int64_t head, kv_head;
+  Range queries, keys;  // among all tokens
+
+  std::int64_t shift() const { return keys.size() - queries.size(); }
+  Range seen_by(std::int64_t query) const { return seen(a.mask, query + shift(), keys.size()); }
+  std::int64_t key_row(std::int64_t key) const {
+    return a.key_rows ? a.key_rows[keys.begin + key] : keys.begin + key;
+  }
+  // The element of the dropout mask for the first key.
+  std::uint64_t element(std::int64_t query) const {
+    return static_cast<std::uint64_t>((queries.begin + query) * a.q.heads + head) << 20;
+  }
+};
+
+}  // namespace
+}  // namespace glossa::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace glossa::cpu::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr std::int64_t kLanes = HWY_LANES(float);
+
+// Rows of `x` transposed into panels of kSmallPanel of them: element (row j, column c) goes to
+// to[j / panel * dim * panel + c * panel + j % panel]; rows past `count`, up to a whole panel, are 0.
+void transpose_into_panels(const Item& item, const HeadRows& x, std::int64_t count, float* to) {
+  const std::int64_t dim = x.dim;
+  constexpr std::int64_t panel = kSmallPanel, rows = std::min<std::int64_t>(4, panel);
+  for (std::int64_t j = 0; j < round_up(count, panel); j += rows) {
+    float* out = to + j / panel * dim * panel + j % panel;
+    std::int64_t c = 0;
+#if HWY_TARGET != HWY_SCALAR
+    if (j + rows <= count) {
+      const hn::FixedTag<float, 4> d4;
+      const hn::Repartition<double, decltype(d4)> d2;
+      const float* row[rows];
+      for (int r = 0; r < rows; ++r) row[r] = x.at(item.key_row(j + r), item.kv_head);
+      for (; c + 4 <= dim; c += 4) {
+        const auto a = hn::LoadU(d4, row[0] + c), b = hn::LoadU(d4, row[1] + c), e = hn::LoadU(d4, row[2] + c),
+                   f = hn::LoadU(d4, row[3] + c);
+        const auto ab = hn::BitCast(d2, hn::InterleaveLower(d4, a, b)), ab2 = hn::BitCast(d2, hn::InterleaveUpper(d4, a, b));
+        const auto ef = hn::BitCast(d2, hn::InterleaveLower(d4, e, f)), ef2 = hn::BitCast(d2, hn::InterleaveUpper(d4, e, f));
+        hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, ab, ef)), d4, out + c * panel);
+        hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, ab, ef)), d4, out + (c + 1) * panel);
+        hn::StoreU(hn::BitCast(d4, hn::InterleaveLower(d2, ab2, ef2)), d4, out + (c + 2) * panel);
+        hn::StoreU(hn::BitCast(d4, hn::InterleaveUpper(d2, ab2, ef2)), d4, out + (c + 3) * panel);
+      }
+    }
+#endif
+    for (; c < dim; ++c)
+      for (std::int64_t r = 0; r < rows; ++r) out[c * panel + r] = j + r < count ? x.at(item.key_row(j + r), item.kv_head)[c] : 0;
+  }
+}
+
+// A row-major matrix whose rows are one head of the keys: as it lies in memory, or copied where keys are scattered.
+struct Dense {
+  const float* data;
+  std::int64_t stride;
+};
+Dense dense_keys(const Item& item, const HeadRows& x, float* scratch) {
+  const std::int64_t count = item.keys.size();
+  if (!item.a.key_rows) return {x.at(item.keys.begin, item.kv_head), x.stride};
+  for (std::int64_t j = 0; j < count; ++j) std::copy_n(x.at(item.key_row(j), item.kv_head), x.dim, scratch + j * x.dim);
+  return {scratch, x.dim};
+}
+
+HWY_INLINE V at_end(D d, V x, std::int64_t left, V otherwise) {
+  return left >= kLanes ? x : hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(left)), x, otherwise);
+}
+
+// Scores to probabilities, in place, for the keys in `range`; all others of [0, width) become 0. The log-sum-exp.
+float softmax_row(float* row, Range range, std::int64_t width, float scale) {
+  const D d;
+  const float infinity = std::numeric_limits<float>::infinity();
+  const V lowest = hn::Set(d, -infinity), factor = hn::Set(d, scale);
+  std::fill(row, row + range.begin, 0.0f);
+  std::fill(row + range.end, row + width, 0.0f);
+  if (range.size() == 0) return -infinity;
+  float* x = row + range.begin;
+  const std::int64_t count = range.size();
+  V most = lowest;
+  for (std::int64_t i = 0; i < count; i += kLanes) {
+    const V s = hn::Mul(factor, load_partial(d, x + i, count - i));
+    store_partial(s, d, x + i, count - i);
+    most = hn::Max(most, at_end(d, s, count - i, lowest));
+  }
+  const float top = hn::GetLane(hn::MaxOfLanes(d, most));
+  const V shift = hn::Set(d, std::isinf(top) ? 0 : top);
+  V sum = hn::Zero(d);
+  for (std::int64_t i = 0; i < count; i += kLanes) {
+    const V e = exp(d, hn::Sub(load_partial(d, x + i, count - i), shift));
+    store_partial(e, d, x + i, count - i);
+    sum = hn::Add(sum, at_end(d, e, count - i, hn::Zero(d)));
+  }
+  const float total = hn::GetLane(hn::SumOfLanes(d, sum));
+  const V share = hn::Set(d, 1 / total);
+  for (std::int64_t i = 0; i < count; i += kLanes)
+    store_partial(hn::Mul(share, load_partial(d, x + i, count - i)), d, x + i, count - i);
+  return (std::isinf(top) ? 0 : top) + std::log(total);
+}
+
+// Drops elements of a row of probabilities (or of their gradient); `first`: the mask's element for row[0].
+void drop_row(DropoutRun& run, float* row, std::uint64_t first, Range range) {
+  const D d;
+  constexpr auto kRun = static_cast<std::int64_t>(DropoutRun::kRun);
+  for (std::int64_t piece = range.begin; piece < range.end; piece += kRun) {
+    const std::int64_t count = std::min(range.end - piece, kRun);
+    run.fill(first + static_cast<std::uint64_t>(piece), static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; i += kLanes)
+      store_partial(run.apply(d, load_partial(d, row + piece + i, count - i), static_cast<std::size_t>(i)), d, row + piece + i,
+                    count - i);
+  }
+}
+
+// The keys that any query of a block sees, from the beginning of a panel on.
+Range seen_by_block(const Item& item, std::int64_t first, std::int64_t count) {
+  Range all = item.seen_by(first);
+  for (std::int64_t i = 1; i < count; ++i) {
+    const Range one = item.seen_by(first + i);
+    if (one.size() == 0) continue;
+    if (all.size() == 0) all = one;
+    all = {std::min(all.begin, one.begin), std::max(all.end, one.end)};
+  }
+  all.begin -= all.begin % kSmallPanel;
+  return all;
+}
+
+// scores [count, width] = x [count, dim] times the keys' (or values') transpose, for the keys in `range`.
+void multiply_panels(const HeadRows& x, const Item& item, std::int64_t first, std::int64_t count, Range range, const float* panels,
+                     float* scores, std::int64_t width) {
+  small_gemm({.m = count,
+              .n = range.size(),
+              .k = x.dim,
+              .a = x.at(item.queries.begin + first, item.head),
+              .a_row = x.stride,
+              .a_column = 1,
+              .b = panels + range.begin * x.dim,
+              .b_row = kSmallPanel,
+              .b_panel = x.dim * kSmallPanel,
+              .c = scores + range.begin,
+              .c_row = width,
+              .add = false});
+}
+
+// One query: dot products and one pass over the values, without any rearrangement. Decoding consists of these.
+void attend_once(const Item& item, float* p) {
+  const D d;
+  const AttentionRows& a = item.a;
+  const std::int64_t dim = a.q.dim, keys = item.keys.size();
+  const Range range = item.seen_by(0);
+  const float* q = a.q.at(item.queries.begin, item.head);
+  for (std::int64_t j = range.begin; j < range.end; ++j) {
+    const float* k = a.k.at(item.key_row(j), item.kv_head);
+    V sum = hn::Zero(d), more = hn::Zero(d);
+    std::int64_t c = 0;
+    for (; c + 2 * kLanes <= dim; c += 2 * kLanes) {
+      sum = hn::MulAdd(hn::LoadU(d, q + c), hn::LoadU(d, k + c), sum);
+      more = hn::MulAdd(hn::LoadU(d, q + c + kLanes), hn::LoadU(d, k + c + kLanes), more);
+    }
+    for (; c < dim; c += kLanes) sum = hn::MulAdd(load_partial(d, q + c, dim - c), load_partial(d, k + c, dim - c), sum);
+    p[j] = hn::GetLane(hn::SumOfLanes(d, hn::Add(sum, more)));
+  }
+  const float logsumexp = softmax_row(p, range, keys, a.scale);
+  if (a.logsumexp.data) a.logsumexp[item.queries.begin][item.head] = logsumexp;
+  if (a.dropout) {
+    DropoutRun run(a.dropout);
+    drop_row(run, p, item.element(0), range);
+  }
+  float* out = a.out.at(item.queries.begin, item.head);
+  constexpr std::int64_t kWide = 4 * kLanes;  // columns at a time, in registers
+  for (std::int64_t c = 0; c < dim; c += kWide) {
+    V sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+    const std::int64_t left = dim - c;
+    for (std::int64_t j = range.begin; j < range.end; ++j) {
+      const float* v = a.v.at(item.key_row(j), item.kv_head) + c;
+      const V x = hn::Set(d, p[j]);
+      if (left >= kWide) {
+        HWY_UNROLL(4)
+        for (int i = 0; i < 4; ++i) sum[i] = hn::MulAdd(x, hn::LoadU(d, v + i * kLanes), sum[i]);
+      } else {
+        for (int i = 0; i < 4 && i * kLanes < left; ++i)
+          sum[i] = hn::MulAdd(x, load_partial(d, v + i * kLanes, left - i * kLanes), sum[i]);
+      }
+    }
+    for (int i = 0; i < 4 && i * kLanes < left; ++i) store_partial(sum[i], d, out + c + i * kLanes, left - i * kLanes);
+  }
+}
+
+void attend(const Item& item) {
+  thread_local ScratchFloats scratch;
+  const AttentionRows& a = item.a;
+  const std::int64_t dim = a.q.dim, keys = item.keys.size(), width = round_up(keys, kSmallPanel) + kSmallPanel;
+  if (item.queries.size() == 1) return attend_once(item, scratch.get(width));
+  float* panels = scratch.get(width * (2 * dim + kQueryBlock));
+  float *copied = panels + width * dim, *p = copied + width * dim;
+  transpose_into_panels(item, a.k, keys, panels);
+  const Dense values = dense_keys(item, a.v, copied);
+  DropoutRun run(a.dropout);
+  for (std::int64_t first = 0; first < item.queries.size(); first += kQueryBlock) {
+    const std::int64_t count = std::min(item.queries.size() - first, kQueryBlock);
+    const Range range = seen_by_block(item, first, count);
+    if (range.size() > 0) multiply_panels(a.q, item, first, count, range, panels, p, width);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Range visible = item.seen_by(first + i);
+      const float logsumexp = softmax_row(p + i * width, visible, range.end, a.scale);
+      if (a.logsumexp.data) a.logsumexp[item.queries.begin + first + i][item.head] = logsumexp;
+      if (a.dropout) drop_row(run, p + i * width, item.element(first + i), visible);
+    }
+    small_gemm({.m = count,
+                .n = dim,
+                .k = range.size(),
+                .a = p + range.begin,
+                .a_row = width,
+                .a_column = 1,
+                .b = values.data + range.begin * values.stride,
+                .b_row = values.stride,
+                .b_panel = kSmallPanel,
+                .c = a.out.at(item.queries.begin + first, item.head),
+                .c_row = a.out.stride,
+                .add = false});
+  }
+}
+
+// Probabilities from scores, given their log-sum-exp; 0 outside of `range`, up to `width`.
+void probabilities_row(float* row, Range range, std::int64_t width, float scale, float logsumexp) {
+  const D d;
+  const V factor = hn::Set(d, scale), shift = hn::Set(d, logsumexp);
+  std::fill(row, row + range.begin, 0.0f);
+  std::fill(row + range.end, row + width, 0.0f);
+  for (std::int64_t i = range.begin; i < range.end; i += kLanes) {
+    const std::int64_t left = range.end - i;
+    store_partial(exp(d, hn::MulSub(factor, load_partial(d, row + i, left), shift)), d, row + i, left);
+  }
+}
+
+// ds = scale * p (g - sum p g), into g.
+void gradient_row(const float* p, float* g, Range range, std::int64_t width, float scale) {
+  const D d;
+  if (range.size() <= 1) {  // one probability is 1 whatever the score, and rounding must not say otherwise
+    std::fill_n(g, width, 0.0f);
+    return;
+  }
+  V sum = hn::Zero(d);
+  for (std::int64_t i = range.begin; i < range.end; i += kLanes) {
+    const std::int64_t left = range.end - i;
+    sum = hn::MulAdd(load_partial(d, p + i, left), load_partial(d, g + i, left), sum);
+  }
+  const V mean = hn::Set(d, hn::GetLane(hn::SumOfLanes(d, sum))), factor = hn::Set(d, scale);
+  std::fill(g, g + range.begin, 0.0f);
+  std::fill(g + range.end, g + width, 0.0f);
+  for (std::int64_t i = range.begin; i < range.end; i += kLanes) {
+    const std::int64_t left = range.end - i;
+    const V ds = hn::Mul(hn::Mul(factor, load_partial(d, p + i, left)), hn::Sub(load_partial(d, g + i, left), mean));
+    store_partial(ds, d, g + i, left);
+  }
+}
+
+// With p = softmax(s), s = scale * q . k, o = dropout(p) v and g = dropout'(do . v):
+//   dv = dropout(p)^T do,  ds = p (g - sum p g),  dq = scale * ds k,  dk = scale * ds^T q.
+// `sum`: there is something in dk and dv to add to.
+void attend_backward(const Item& item, bool sum) {
+  thread_local ScratchFloats scratch;
+  const AttentionRows& a = item.a;
+  const std::int64_t dim = a.q.dim, keys = item.keys.size(), width = round_up(keys, kSmallPanel) + kSmallPanel;
+  float* k_panels = scratch.get(width * (3 * dim + 2 * kQueryBlock));
+  float *v_panels = k_panels + width * dim, *copied = v_panels + width * dim;
+  float *p = copied + width * dim, *g = p + width * kQueryBlock;
+  transpose_into_panels(item, a.k, keys, k_panels);
+  transpose_into_panels(item, a.v, keys, v_panels);
+  const Dense k = dense_keys(item, a.k, copied);
+  DropoutRun run(a.dropout);
+  if (!sum) {
+    for (std::int64_t j = 0; j < keys; ++j) {
+      std::fill_n(a.dk.at(item.keys.begin + j, item.kv_head), dim, 0.0f);
+      std::fill_n(a.dv.at(item.keys.begin + j, item.kv_head), dim, 0.0f);
+    }
+  }
+  for (std::int64_t first = 0; first < item.queries.size(); first += kQueryBlock) {
+    const std::int64_t count = std::min(item.queries.size() - first, kQueryBlock);
+    const std::int64_t token = item.queries.begin + first;
+    const Range range = seen_by_block(item, first, count);
+    if (range.size() > 0) {
+      multiply_panels(a.q, item, first, count, range, k_panels, p, width);
+      multiply_panels(a.dout, item, first, count, range, v_panels, g, width);
+    }
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Range visible = item.seen_by(first + i);
+      float *pi = p + i * width, *gi = g + i * width;
+      probabilities_row(pi, visible, range.end, a.scale, a.logsumexp[token + i][item.head]);
+      if (a.dropout) drop_row(run, gi, item.element(first + i), visible);
+      gradient_row(pi, gi, visible, range.end, a.scale);
+      if (a.dropout) drop_row(run, pi, item.element(first + i), visible);
+    }
+    small_gemm({.m = count, .n = dim, .k = range.size(), .a = g + range.begin, .a_row = width, .a_column = 1,
+                .b = k.data + range.begin * k.stride, .b_row = k.stride, .b_panel = kSmallPanel,
+                .c = a.dq.at(token, item.head), .c_row = a.dq.stride, .add = a.add});
+    if (range.size() == 0) continue;
+    small_gemm({.m = range.size(), .n = dim, .k = count, .a = g + range.begin, .a_row = 1, .a_column = width,
+                .b = a.q.at(token, item.head), .b_row = a.q.stride, .b_panel = kSmallPanel,
+                .c = a.dk.at(item.keys.begin + range.begin, item.kv_head), .c_row = a.dk.stride, .add = true});
+    small_gemm({.m = range.size(), .n = dim, .k = count, .a = p + range.begin, .a_row = 1, .a_column = width,
+                .b = a.dout.at(token, item.head), .b_row = a.dout.stride, .b_panel = kSmallPanel,
+                .c = a.dv.at(item.keys.begin + range.begin, item.kv_head), .c_row = a.dv.stride, .add = true});
+  }
+}
+
+}  // namespace
+}  // namespace glossa::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace glossa::cpu {
+
+HWY_EXPORT(attend);
+HWY_EXPORT(attend_backward);
+
+namespace {
+
+AttentionRows rows_of(const Attention& a) {
+  AttentionRows r;
+  r.q = HeadRows(a.q), r.k = HeadRows(a.k), r.v = HeadRows(a.v);
+  r.queries = a.queries.starts.data<std::int32_t>(), r.keys = a.keys.starts.data<std::int32_t>();
+  r.key_rows = a.key_rows ? a.key_rows.data<std::int32_t>() : nullptr;
+  r.mask = a.mask;
+  r.scale = a.scale;
+  r.dropout = a.dropout;
+  if (a.logsumexp) r.logsumexp = Rows(*a.logsumexp);
+  return r;
+}
+
+Item item_of(const AttentionRows& r, std::int64_t sequence, std::int64_t head) {
+  return {.a = r,
+          .head = head,
+          .kv_head = head / (r.q.heads / r.k.heads),
+          .queries = {r.queries[sequence], r.queries[sequence + 1]},
+          .keys = {r.keys[sequence], r.keys[sequence + 1]}};
+}
+
+// How many (sequence, head) pairs are worth a task: some 20 us of arithmetic.
+std::int64_t grain(const Attention& a, double operations_per_score) {
+  constexpr double kTaskOperations = 1e6;
+  const auto count = static_cast<double>(std::max(a.queries.count, 1));
+  const double each = operations_per_score * static_cast<double>(a.q.size(2)) * static_cast<double>(a.q.size(0)) / count *
+                      (static_cast<double>(a.key_rows ? a.key_rows.elements() : a.k.size(0)) / count);
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(kTaskOperations / std::max(each, 1.0)), 1, 1 << 20);
+}
+
+}  // namespace
+
+void attention(const Attention& a, Tensor& out) {
+  AttentionRows r = rows_of(a);
+  r.out = HeadRows(out);
+  const std::int64_t heads = r.q.heads;
+  parallel_for(a.queries.count * heads, grain(a, 4), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      if (const Item item = item_of(r, i / heads, i % heads); item.queries.size() > 0) HWY_DYNAMIC_DISPATCH(attend)(item);
+  });
+}
+
+void attention_backward(const Attention& a, const Tensor&, const Tensor& dout, Tensor& dq, Tensor& dk, Tensor& dv,
+                        bool add) {
+  AttentionRows r = rows_of(a);
+  r.dout = HeadRows(dout);
+  r.dq = HeadRows(dq), r.dk = HeadRows(dk), r.dv = HeadRows(dv);
+  r.add = add;
+  check(a.logsumexp != nullptr, Code::shape, "the backward pass of attention needs the log-sum-exp of the forward pass");
+  check(!a.key_rows, Code::shape, "attention over scattered keys has no backward pass");
+  // The heads that share keys add to the same gradients: one thread takes them in order.
+  const std::int64_t kv_heads = r.k.heads, group = r.q.heads / kv_heads;
+  parallel_for(a.queries.count * kv_heads, grain(a, 10 * static_cast<double>(group)), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      for (std::int64_t h = 0; h < group; ++h)
+        HWY_DYNAMIC_DISPATCH(attend_backward)(item_of(r, i / kv_heads, i % kv_heads * group + h), add || h > 0);
+  });
+}
+
+}  // namespace glossa::cpu
+#endif

@@ -1,0 +1,171 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include "backend/cpu/attention.h"
+#include "backend/cpu/elementwise.h"
+#include "backend/cpu/embedding.h"
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/logits.h"
+#include "backend/cpu/norm.h"
+#include "backend/cpu/optimizers.h"
+#include "backend/cpu/rows.h"
+
+namespace glossa {
+namespace {
+
+// The packed forms of one frozen weight: one for each view of it that products take, as a rule a single one.
+class PackedWeights {
+ public:
+  const cpu::PackedB* find(const Tensor& b, bool transpose, bool bf16) const {
+    for (const auto& form : forms_)
+      if (form->is(b, transpose, bf16)) return &form->packed;
+    return nullptr;
+  }
+  const cpu::PackedB& add(const Tensor& b, bool transpose, bool bf16) {
+    const std::int64_t k = transpose ? b.cols() : b.rows(), n = transpose ? b.rows() : b.cols();
+    auto form = std::make_unique<Form>(Form{b.offset(), b.rows(), b.cols(), transpose, bf16, cpu::instruction_set(),
+                                            allocate(cpu::packed_b_bytes(k, n, bf16), b.device()), {}});
+    form->packed = cpu::pack_b(b.data<float>(), b.row_stride(), transpose, k, n, bf16, form->memory->data);
+    forms_.push_back(std::move(form));
+    return forms_.back()->packed;
+  }
+
+ private:
+  struct Form {
+    std::int64_t offset, rows, cols;
+    bool transpose, bf16;
+    cpu::InstructionSet instruction_set;
+    std::shared_ptr<Storage> memory;
+    cpu::PackedB packed;
+
+    bool is(const Tensor& b, bool transposed, bool in_bf16) const {
+      return offset == b.offset() && rows == b.rows() && cols == b.cols() && transpose == transposed && bf16 == in_bf16 &&
+             instruction_set == cpu::instruction_set();
+    }
+  };
+  std::vector<std::unique_ptr<Form>> forms_;
+};
+
+// Made on first use; models may share weights between threads.
+const cpu::PackedB& packed_form(const Tensor& b, bool transpose, bool bf16) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<void>& owner = b.storage()->packed;
+  if (!owner) owner = std::make_shared<PackedWeights>();
+  auto& weights = *static_cast<PackedWeights*>(owner.get());
+  const cpu::PackedB* found = weights.find(b, transpose, bf16);
+  return found ? *found : weights.add(b, transpose, bf16);
+}
+
+template <class T>
+void fill_rows(Tensor& y, T value) {
+  for (std::int64_t r = 0; r < y.rows(); ++r) std::fill_n(y.data<T>() + r * y.row_stride(), y.cols(), value);
+}
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend() { cpu::instruction_set(); }  // settles what kernels are dispatched to
+
+  void fill(Tensor& y, double value) override {
+    switch (y.dtype()) {
+      case DType::f32: return fill_rows(y, static_cast<float>(value));
+      case DType::f64: return fill_rows(y, value);
+      case DType::i32: return fill_rows(y, static_cast<std::int32_t>(value));
+      case DType::i64: return fill_rows(y, static_cast<std::int64_t>(value));
+      default: fail(Code::shape, "fill() of a tensor of {}", name_of(y.dtype()));
+    }
+  }
+  void copy(const Tensor& x, Tensor& y) override { cpu::copy_rows(x, y); }
+  void add(const Tensor& a, const Tensor& b, Tensor& y) override { cpu::add(a, b, y); }
+  void scale(const Tensor& x, double factor, Tensor& y) override { cpu::scale(x, factor, y); }
+  double sum_of_squares(const Tensor& x) override { return cpu::sum_of_squares(x); }
+  bool all_finite(const Tensor& x) override { return cpu::all_finite(x); }
+
+  void gemm(const Gemm& g) override {
+    const cpu::Rows a(g.a), y(g.y);
+    cpu::MatrixProduct p{.m = y.count, .n = y.cols, .k = g.transpose_a ? a.count : a.cols};
+    p.a = a.data, p.lda = a.stride, p.transpose_a = g.transpose_a;
+    p.c = y.data, p.ldc = y.stride;
+    p.add = g.add, p.alpha = g.alpha, p.bf16 = g.bf16;
+    if (g.b.storage()->frozen) {
+      p.packed = &packed_form(g.b, g.transpose_b, g.bf16);
+    } else {
+      const cpu::Rows b(g.b);
+      p.b = b.data, p.ldb = b.stride, p.transpose_b = g.transpose_b;
+    }
+    if (!g.add) {
+      p.bias = g.bias ? g.bias.data<float>() : nullptr;
+      p.act = g.act, p.dropout = g.dropout;
+      if (g.residual) p.residual = g.residual.data<float>(), p.ldr = g.residual.row_stride();
+      if (g.before_act) {
+        check(g.before_act->row_stride() == y.stride, Code::shape, "before_act has rows {} apart, the result {}",
+              g.before_act->row_stride(), y.stride);
+        p.before_act = g.before_act->data<float>();
+      }
+    }
+    cpu::gemm(p);
+  }
+  void epilogue_backward(const Tensor& dy, const Tensor& z, Unary act, const Dropout& mask, Tensor& dz,
+                         Tensor* dbias) override {
+    cpu::epilogue_backward(dy, z, act, mask, dz, dbias);
+  }
+
+  void attention(const Attention& a, Tensor& out) override { cpu::attention(a, out); }
+  void attention_backward(const Attention& a, const Tensor& out, const Tensor& dout, Tensor& dq, Tensor& dk, Tensor& dv,
+                          bool add) override {
+    cpu::attention_backward(a, out, dout, dq, dk, dv, add);
+  }
+
+  void norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps, bool centre, Tensor& y,
+            Tensor* stats) override {
+    cpu::norm(x, gain, bias, eps, centre, y, stats);
+  }
+  void norm_backward(const Tensor& x, const Tensor& gain, const Tensor& stats, const Tensor& dy, bool centre, Tensor& dx,
+                     bool add, Tensor* dgain, Tensor* dbias) override {
+    cpu::norm_backward({x, gain, stats, dy, centre, dx, add, dgain, dbias});
+  }
+
+  void embed(const Tensor& ids, const Tensor& table, double scale, const Tensor& positions, const Tensor& position,
+             const Dropout& mask, Tensor& y) override {
+    cpu::embed({ids, table, scale, positions, position, mask, y});
+  }
+  void embed_backward(const Tensor& dy, const Tensor& ids, double scale, const Tensor& position, const Dropout& mask,
+                      Tensor* dtable, Tensor* dpositions) override {
+    cpu::embed_backward({dy, ids, scale, position, mask, dtable, dpositions});
+  }
+  void dropout(const Tensor& x, const Dropout& mask, Tensor& y) override { cpu::dropout(x, mask, y); }
+  void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y) override { cpu::gather_rows(x, rows, y); }
+  void scatter_rows(const Tensor& x, const Tensor& rows, Tensor& y) override { cpu::scatter_rows(x, rows, y); }
+  void scatter_add_rows(const Tensor& x, const Tensor& rows, Tensor& y) override { cpu::scatter_add_rows(x, rows, y); }
+
+  void cross_entropy(Tensor& logits, const Tensor& labels, double smoothing, bool gradient, double gradient_scale,
+                     Tensor& loss) override {
+    cpu::cross_entropy({logits, labels, smoothing, gradient, gradient_scale, loss});
+  }
+  void top_k(const Tensor& x, std::int64_t k, Tensor& values, Tensor& indices, Tensor& logsumexp) override {
+    cpu::top_k(x, k, values, indices, logsumexp);
+  }
+
+  void adamw(Tensor& weight, const Tensor& gradient, Tensor& m, Tensor& v, const AdamW& o) override {
+    cpu::adamw(weight, gradient, m, v, o);
+  }
+  void sgd(Tensor& weight, const Tensor& gradient, Tensor& momentum, const Sgd& o) override {
+    cpu::sgd(weight, gradient, momentum, o);
+  }
+  void adafactor(Tensor& weight, const Tensor& gradient, Tensor& row, Tensor& column, const Adafactor& o) override {
+    cpu::adafactor(weight, gradient, row, column, o);
+  }
+  void interpolate(Tensor& y, const Tensor& x, double share) override { cpu::interpolate(y, x, share); }
+};
+
+}  // namespace
+
+Backend& cpu_backend() {
+  static CpuBackend backend;
+  return backend;
+}
+
+}  // namespace glossa
