@@ -49,6 +49,7 @@ bool terminal() {
 }
 
 void set_quiet(bool quiet) { quiet_notes = quiet; }
+bool quiet() { return quiet_notes; }
 
 void note(std::string_view line) {
   if (quiet_notes) return;

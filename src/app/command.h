@@ -37,6 +37,7 @@ bool terminal();
 // One line on standard error, unless --quiet.
 void note(std::string_view line);
 void set_quiet(bool quiet);
+bool quiet();
 
 // Adds --threads (0: all that the process may use) to a command; takes effect before its callback runs.
 void add_threads_option(CLI::App& command);

@@ -22,11 +22,12 @@ bool json_log = false;
 
 int report(Code code, const std::string& message) {
   std::string line;
+  const bool stopped = code == Code::stopped;  // as asked, and nothing is wrong
   if (json_log) {
-    line = OrderedJson{{"level", "error"}, {"code", fmt::format("E{}", static_cast<int>(code))}, {"message", message}}
+    line = OrderedJson{{"level", stopped ? "info" : "error"}, {"code", fmt::format("E{}", static_cast<int>(code))}, {"message", message}}
                .dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
   } else {
-    line = fmt::format("error[E{}]: {}\n", static_cast<int>(code), message);
+    line = stopped ? message + "\n" : fmt::format("error[E{}]: {}\n", static_cast<int>(code), message);
   }
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
   return static_cast<int>(code) / 1000;

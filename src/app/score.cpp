@@ -175,18 +175,12 @@ void read_systems(const Options& options, Corpus& corpus) {
       corpus.names.push_back(path);
     }
   }
-  if (!options.paired()) return;
-  if (!options.inputs.empty()) {
-    corpus.names[0] = "Baseline: " + corpus.names[0];
-    return;
-  }
-  for (std::size_t s = corpus.names.size(); s-- > 0;)
-    corpus.names[s] = s == 0 ? "Baseline" : "System " + std::to_string(s);
 }
 
 void check_lengths(const Options& options, const Corpus& corpus) {
+  // With --num-refs the columns of one file are all as long as it.
   const auto reference_name = [&](std::size_t r) {
-    return options.references.size() > 1 ? shown(options.references[r]) : shown(options.references[0]);
+    return shown(options.references[options.references.size() > 1 ? r : 0]);
   };
   for (std::size_t s = 0; s < corpus.systems.size(); ++s) {
     const std::string name = options.inputs.empty() ? "standard input" : shown(corpus.names[s]);
@@ -233,15 +227,22 @@ Bleu make_bleu(const Options& options) {
   return Bleu(bleu);
 }
 
-// In sacreBLEU's order, whatever the order on the command line.
+// Each once. Paired tests keep the order of the command line, everything else is in alphabetical order.
 std::vector<Metric> make_metrics(const Options& options) {
-  const auto asked_for = [&](std::string_view name) {
-    return std::find(options.metrics.begin(), options.metrics.end(), name) != options.metrics.end();
-  };
+  std::vector<std::string> names;
+  for (const std::string& name : options.metrics)
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  if (!options.paired()) std::sort(names.begin(), names.end());
   std::vector<Metric> metrics;
-  if (asked_for("bleu")) metrics.emplace_back(make_bleu(options));
-  if (asked_for("chrf")) metrics.emplace_back(Chrf(options.chrf));
-  if (asked_for("ter")) metrics.emplace_back(Ter(options.ter));
+  for (const std::string& name : names) {
+    if (name == "bleu") {
+      metrics.emplace_back(make_bleu(options));
+    } else if (name == "chrf") {
+      metrics.emplace_back(Chrf(options.chrf));
+    } else {
+      metrics.emplace_back(Ter(options.ter));
+    }
+  }
   return metrics;
 }
 
@@ -274,14 +275,15 @@ std::uint64_t seed_of(const Options& options) {
 
 // ---- the jobs
 
-void score_sentences(const Options& options, const Corpus& corpus, StandardOutput& out) {
+void score_sentences(const Options& options, std::span<const Metric> metrics, const Corpus& corpus,
+                     StandardOutput& out) {
   check(options.metrics.size() == 1, Code::usage, "--sentence-level takes one metric, not {}",
         options.metrics.size());
   check(corpus.systems.size() == 1, Code::usage, "--sentence-level takes one system, not {}",
         corpus.systems.size());
   check(!options.confidence && !options.paired(), Code::usage,
         "--sentence-level allows no statistical tests");
-  const Metric metric = make_metrics(options)[0];
+  const Metric& metric = metrics[0];
   const References references(corpus.references);
   const SegmentStatistics statistics = segment_statistics(metric, corpus.systems[0], references);
   ReportedScore reported = {{}, signature(metric, references.count())};
@@ -291,7 +293,8 @@ void score_sentences(const Options& options, const Corpus& corpus, StandardOutpu
   }
 }
 
-void score_system(const Options& options, const Corpus& corpus, StandardOutput& out) {
+void score_system(const Options& options, std::span<const Metric> metrics, const Corpus& corpus,
+                  StandardOutput& out) {
   warn_if_tokenized(options, corpus.systems[0]);
   const References references(corpus.references);
   std::optional<Resampling> resampling;
@@ -299,7 +302,7 @@ void score_system(const Options& options, const Corpus& corpus, StandardOutput& 
   if (options.confidence && options.confidence_resamples > 1)
     resampling = Resampling{.bootstrap = options.confidence_resamples, .seed = seed_of(options)};
   std::vector<ReportedScore> scores;
-  for (const Metric& metric : make_metrics(options)) {
+  for (const Metric& metric : metrics) {
     const SegmentStatistics statistics = segment_statistics(metric, corpus.systems[0], references);
     ReportedScore& reported = scores.emplace_back();
     reported.score = score(metric, statistics.sum());
@@ -321,12 +324,26 @@ std::vector<PairedResult> compared(const Options& options, const Metric& metric,
   return results;
 }
 
-void compare_systems(const Options& options, const Corpus& corpus, StandardOutput& out) {
+// The names of the systems as tables have them.
+std::vector<std::string> labels(const Options& options, const Corpus& corpus) {
+  std::vector<std::string> names = corpus.names;
+  if (!options.paired()) return names;
+  if (options.inputs.empty()) {
+    names.insert(names.begin(), "Baseline");
+    names.pop_back();
+  } else {
+    names[0] = "Baseline: " + names[0];
+  }
+  return names;
+}
+
+void compare_systems(const Options& options, std::span<const Metric> metrics, const Corpus& corpus,
+                     StandardOutput& out) {
   check(!options.confidence, Code::usage,
         "--confidence is for one system; --paired-bs and --paired-ar are for several");
   for (const Lines& system : corpus.systems) warn_if_tokenized(options, system);
   const References references(corpus.references);
-  Comparison comparison = {.systems = corpus.names};
+  Comparison comparison = {.systems = labels(options, corpus)};
   std::optional<Resampling> resampling;
   if (options.paired_bootstrap) {
     comparison.test = Comparison::Test::bootstrap, comparison.trials = options.paired_resamples;
@@ -335,7 +352,7 @@ void compare_systems(const Options& options, const Corpus& corpus, StandardOutpu
     comparison.test = Comparison::Test::randomization, comparison.trials = options.paired_trials;
     resampling = Resampling{.randomization = options.paired_trials, .seed = seed_of(options)};
   }
-  for (const Metric& metric : make_metrics(options)) {
+  for (const Metric& metric : metrics) {
     std::vector<SegmentStatistics> systems;
     for (const Lines& system : corpus.systems)
       systems.push_back(segment_statistics(metric, system, references));
@@ -363,7 +380,7 @@ void run(Options options) {
   const char* no_color = std::getenv("NO_COLOR");
   options.style.colors =
       !options.no_color && !(no_color && *no_color) && isatty(STDOUT_FILENO) && options.format != "json";
-  make_metrics(options);  // refuses their options before anything is read
+  const std::vector<Metric> metrics = make_metrics(options);  // refuses their options before anything is read
 
   Corpus corpus;
   read_references(options, corpus);
@@ -373,11 +390,11 @@ void run(Options options) {
         "a paired test needs several systems (-i SYSTEM1 SYSTEM2 ...)");
   StandardOutput out;
   if (options.sentence_level) {
-    score_sentences(options, corpus, out);
+    score_sentences(options, metrics, corpus, out);
   } else if (corpus.systems.size() == 1) {
-    score_system(options, corpus, out);
+    score_system(options, metrics, corpus, out);
   } else {
-    compare_systems(options, corpus, out);
+    compare_systems(options, metrics, corpus, out);
   }
   out.flush();
 }

@@ -50,9 +50,9 @@ class Input {
     end_ = read_(block_);
     return end_ > 0;
   }
-  // At least `wanted` bytes in block(), or all there are: only before anything was used.
+  // At least `wanted` bytes in block(), or a line, or all there are: only before anything was used.
   void peek(std::size_t wanted) {
-    while (end_ < wanted) {
+    while (end_ < wanted && as_text(block()).find('\n') == std::string_view::npos) {
       const std::size_t n = read_(std::span(block_).subspan(end_));
       if (n == 0) return;
       end_ += n;
@@ -212,7 +212,7 @@ struct ByteStream::State {
 
   State(std::string the_name, Input the_input, const Limits& limits)
       : name(std::move(the_name)), input(std::move(the_input)), ratio(limits.inflate_ratio) {
-    input.peek(16);
+    input.peek(16);  // no format's mark has a line feed in it, and who types a short line wants to be heard
     const std::string_view format = unreadable_format(input.block());
     check(format.empty(), Code::text_data,
           "{}: looks like {}, and text is read plain, as gzip or as Zstandard", name, format);

@@ -15,7 +15,8 @@ constexpr std::size_t kBlock = 64 << 10;
 
 LineReader::LineReader(ByteStream stream, const TextOptions& options)
     : stream_(std::move(stream)), options_(options), buffer_(2 * kBlock, '\0') {
-  while (end_ < 16 && more()) {
+  // As far as the marks of formats reach, none of which has a line feed in it.
+  while (end_ < 16 && std::string_view(buffer_.data(), end_).find('\n') == std::string_view::npos && more()) {
   }
   check_beginning();
 }

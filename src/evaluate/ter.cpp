@@ -8,6 +8,25 @@
 namespace glossa {
 namespace {
 
+std::string prepared(std::string_view line, const TercomOptions& options) {
+  return tercom_tokenized(python_rstrip(line), options);
+}
+
+// sacreBLEU tokenises references twice. That matters to --ter-normalized alone: 'a.,1' is first cut into a .
+// ,1 and then into a . , 1.
+std::string prepared_reference(std::string_view line, const TercomOptions& options) {
+  std::string once = prepared(line, options);
+  if (!options.normalized) return once;
+  thread_local std::vector<std::string_view> words;
+  python_split(once, words);
+  std::string joined;
+  for (const std::string_view word : words) {
+    if (!joined.empty()) joined += ' ';
+    joined += word;
+  }
+  return prepared(joined, options);
+}
+
 template <class T>
 T rate(T edits, T reference_length) {
   if (reference_length > 0.) return T(100.) * (edits / reference_length);
@@ -23,19 +42,19 @@ void Ter::segment(std::string_view hypothesis, std::span<const std::string_view>
   std::vector<std::string> texts;  // that `numbers` points into
   texts.reserve(references.size() + 1);
   numbers.clear();
-  const auto numbered = [&](std::string_view line) {
-    python_split(texts.emplace_back(tercom_tokenized(python_rstrip(line), options_)), words);
+  const auto numbered = [&](std::string line) {
+    python_split(texts.emplace_back(std::move(line)), words);
     std::vector<std::uint32_t> out;
     out.reserve(words.size());
     for (const std::string_view word : words) out.push_back(numbers.add(word));
     return out;
   };
 
-  const std::vector<std::uint32_t> ours = numbered(hypothesis);
+  const std::vector<std::uint32_t> ours = numbered(prepared(hypothesis, options_));
   std::int64_t fewest = INT64_MAX;
   std::size_t lengths = 0;
   for (const std::string_view reference : references) {
-    const std::vector<std::uint32_t> theirs = numbered(reference);
+    const std::vector<std::uint32_t> theirs = numbered(prepared_reference(reference, options_));
     lengths += theirs.size();
     fewest = std::min(fewest, translation_edits(ours, theirs));
   }

@@ -13,15 +13,23 @@ namespace {
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
 // Keys that say nothing about which tokens are generated, or that repeat what the model's configuration says.
-constexpr std::string_view kIndifferent[] = {"_from_model_config", "transformers_version",
-                                             "use_cache",          "cache_implementation",
-                                             "cache_config",       "return_dict_in_generate",
-                                             "output_attentions",  "output_hidden_states",
-                                             "output_scores",      "output_logits",
-                                             "pad_token_id",       "bos_token_id",
-                                             "_commit_hash",       "max_matching_ngram_size",
-                                             "disable_compile",    "compile_config",
-                                             "is_assistant",       "low_memory",
+constexpr std::string_view kIndifferent[] = {"_from_model_config",
+                                             "transformers_version",
+                                             "use_cache",
+                                             "cache_implementation",
+                                             "cache_config",
+                                             "return_dict_in_generate",
+                                             "output_attentions",
+                                             "output_hidden_states",
+                                             "output_scores",
+                                             "output_logits",
+                                             "bos_token_id",
+                                             "_commit_hash",
+                                             "max_matching_ngram_size",
+                                             "disable_compile",
+                                             "compile_config",
+                                             "is_assistant",
+                                             "low_memory",
                                              "trust_remote_code"};
 
 // Keys that would change what is generated, with the value at which they do not (null: absent).
@@ -132,7 +140,7 @@ void read_bad_words(Reader& in, std::vector<std::vector<std::int32_t>>& words) {
 }
 
 void check_other_keys(const Json& json, const std::string& origin, const std::vector<std::string_view>& known,
-                      std::vector<std::string>* unknown) {
+                      std::vector<std::string>* notes) {
   for (const auto& [key, value] : json.items()) {
     const auto is = [&key = key](std::string_view k) { return k == key; };
     if (std::any_of(known.begin(), known.end(), is) ||
@@ -140,11 +148,14 @@ void check_other_keys(const Json& json, const std::string& origin, const std::ve
       continue;
     const auto* foreign =
         std::find_if(std::begin(kForeign), std::end(kForeign), [&](const Foreign& f) { return is(f.key); });
-    if (foreign != std::end(kForeign))
+    if (foreign != std::end(kForeign)) {
       check(harmless(value, foreign->harmless), Code::config, "{}: {}: {} is not supported; remove the key",
             origin, key, quoted(value.dump()));
-    else if (unknown)
-      unknown->push_back(key);
+    } else if (notes) {
+      const std::string meant = closest(key, known);
+      notes->push_back(fmt::format("{}: unknown key {} has no effect{}", origin, quoted(key),
+                                   meant.empty() ? "" : fmt::format("; did you mean {}?", meant)));
+    }
   }
 }
 
@@ -165,11 +176,13 @@ GenerationConfig GenerationConfig::of_model(const TransformerConfig& model) {
   config.eos_token_id = {static_cast<std::int32_t>(model.eos_token_id)};
   config.decoder_start_token_id = static_cast<std::int32_t>(model.decoder_start_token_id);
   config.forced_bos_token_id = static_cast<std::int32_t>(model.forced_bos_token_id);
+  config.pad_token_id = static_cast<std::int32_t>(model.pad_token_id);
+  config.max_length = static_cast<std::int32_t>(model.max_position_embeddings);
   return config;
 }
 
 GenerationConfig GenerationConfig::from_json(const Json& json, const std::string& origin,
-                                             GenerationConfig defaults, std::vector<std::string>* unknown) {
+                                             GenerationConfig defaults, std::vector<std::string>* notes) {
   GenerationConfig c = std::move(defaults);
   Reader in(json, origin);
   in.read("max_length", c.max_length, 1);
@@ -201,16 +214,17 @@ GenerationConfig GenerationConfig::from_json(const Json& json, const std::string
   in.read("forced_eos_token_id", c.forced_eos_token_id);
   in.read("eos_token_id", c.eos_token_id);
   in.read("decoder_start_token_id", c.decoder_start_token_id, 0);
-  check_other_keys(json, origin, in.known(), unknown);
+  in.read("pad_token_id", c.pad_token_id, 0);
+  check_other_keys(json, origin, in.known(), notes);
   return c;
 }
 
 GenerationConfig GenerationConfig::load(const std::filesystem::path& directory,
-                                        const TransformerConfig& model, std::vector<std::string>* unknown) {
+                                        const TransformerConfig& model, std::vector<std::string>* notes) {
   const std::filesystem::path path = directory / "generation_config.json";
   GenerationConfig config = of_model(model);
   const std::string origin = std::filesystem::exists(path) ? shown(path) : shown(directory / "config.json");
-  if (std::filesystem::exists(path)) config = from_json(read_json(path), origin, std::move(config), unknown);
+  if (std::filesystem::exists(path)) config = from_json(read_json(path), origin, std::move(config), notes);
   config.validate(model.target_vocab_size(), origin, Code::config);
   return config;
 }
@@ -226,6 +240,7 @@ OrderedJson GenerationConfig::to_json() const {
   else
     json["eos_token_id"] = eos_token_id;
   json["decoder_start_token_id"] = decoder_start_token_id;
+  put("pad_token_id", pad_token_id, usual.pad_token_id);
   put("max_length", max_length, usual.max_length);
   put("max_new_tokens", max_new_tokens, usual.max_new_tokens);
   put("min_length", min_length, usual.min_length);

@@ -59,19 +59,20 @@ struct GenerationConfig {
   std::vector<std::int32_t> forced_eos_token_id;  // of the last place, where nothing ended before
   std::vector<std::int32_t> eos_token_id;
   std::int32_t decoder_start_token_id = -1;
+  std::int32_t pad_token_id = -1;  // carried for those who pad; -1: none
 
   // What a model does where no generation_config.json says otherwise: greedy, with the ids of its
   // configuration.
   static GenerationConfig of_model(const TransformerConfig& model);
   // `defaults` with the keys of a generation_config.json. Error(config) on a wrong type or range, and on keys
-  // that would change what is generated in ways this program does not know. Keys that nobody knows are added
-  // to `unknown`.
+  // that would change what is generated in ways this program does not know. A line for each key that nobody
+  // knows is added to `notes`.
   static GenerationConfig from_json(const Json& json, const std::string& origin, GenerationConfig defaults,
-                                    std::vector<std::string>* unknown = nullptr);
+                                    std::vector<std::string>* notes = nullptr);
   // The generation_config.json of a model's directory over `of_model`, validated (Error(config)); without
   // one, `of_model`.
   static GenerationConfig load(const std::filesystem::path& directory, const TransformerConfig& model,
-                               std::vector<std::string>* unknown = nullptr);
+                               std::vector<std::string>* notes = nullptr);
   OrderedJson to_json() const;
   // Ranges, contradictions, and ids against the size of the vocabulary; `origin` begins the message.
   void validate(std::int64_t vocabulary, const std::string& origin, Code code) const;

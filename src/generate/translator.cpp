@@ -1,6 +1,7 @@
 #include "generate/translator.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "base/unicode.h"
 
@@ -65,15 +66,15 @@ void Translator::run(const Reader& read, const Writer& write) {
   search_.clear();  // what an error may have left there
   pending_.clear();
   written_ = 0;
-  Line line;
+  // An error of reading or of a line comes after the translations of the lines before it.
+  std::exception_ptr error;
   for (bool ended = false; !ended || !pending_.empty();) {
-    while (!ended && search_.sentences() < 2 * batch && pending_.size() < kWindow * batch) {
-      const Read outcome = read(line, pending_.empty());
-      if (outcome == Read::later) break;
-      if (outcome == Read::line)
-        accept(line);
-      else
-        ended = true;
+    try {
+      while (!ended && search_.sentences() < 2 * batch && pending_.size() < kWindow * batch)
+        if (!take_line(read, ended)) break;
+    } catch (const Error&) {
+      error = std::current_exception();
+      ended = true;
     }
     results_.clear();
     if (!search_.idle()) search_.step(results_);
@@ -84,28 +85,39 @@ void Translator::run(const Reader& read, const Writer& write) {
       ++written_;
     }
   }
+  if (error) std::rethrow_exception(error);
+}
+
+// False if there is no line just now.
+bool Translator::take_line(const Reader& read, bool& ended) {
+  Line line;
+  const Read outcome = read(line, pending_.empty());
+  if (outcome == Read::line) accept(line);
+  ended = outcome == Read::end;
+  return outcome != Read::later;
 }
 
 void Translator::accept(const Line& line) {
-  Pending& p = pending_.emplace_back();
+  Pending p;
   Translation& t = p.translation;
-  t.line = written_ + pending_.size() - 1;
+  t.line = written_ + pending_.size();
   if (blank(line.text)) {
     t.best.emplace_back();
     p.done = true;
-    return;
+  } else {
+    source_.encode(line.text, t.source);
+    if (static_cast<std::int64_t>(t.source.size()) > positions_) {
+      check(options_.truncate, Code::size,
+            "{}: line {}: {} tokens; the model's max_position_embeddings is {} (--truncate cuts)",
+            options_.origin, t.line + 1, t.source.size(), positions_);
+      cut(line.text, t.source);
+      t.truncated = true;
+    }
+    SearchRequest request{.index = t.line, .source = t.source};
+    if (!line.prefix.empty()) target_.encode(line.prefix, request.prefix, false);
+    search_.submit(std::move(request));
   }
-  source_.encode(line.text, t.source);
-  if (static_cast<std::int64_t>(t.source.size()) > positions_) {
-    check(options_.truncate, Code::size,
-          "{}: line {}: {} tokens; the model's max_position_embeddings is {} (--truncate cuts)",
-          options_.origin, t.line + 1, t.source.size(), positions_);
-    cut(line.text, t.source);
-    t.truncated = true;
-  }
-  SearchRequest request{.index = t.line, .source = t.source};
-  if (!line.prefix.empty()) target_.encode(line.prefix, request.prefix, false);
-  search_.submit(std::move(request));
+  pending_.push_back(std::move(p));
 }
 
 // Leaves out the last tokens that stand for text, so that special ones at the end stay.

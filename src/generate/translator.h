@@ -59,7 +59,8 @@ class Translator {
   using Reader = std::function<Read(Line& line, bool wait)>;
   using Writer = std::function<void(Translation translation)>;
   // Translates until `read` says end. At most some hundreds of lines are read ahead of the one written last,
-  // and a line is written as soon as it and all before it are done. Errors name origin and line.
+  // and a line is written as soon as it and all before it are done. Errors name origin and line, and are
+  // thrown once the lines before that one are written.
   void run(const Reader& read, const Writer& write);
 
  private:
@@ -67,6 +68,7 @@ class Translator {
     Translation translation;
     bool done = false;
   };
+  bool take_line(const Reader& read, bool& ended);
   void accept(const Line& line);
   void cut(const std::string& text, std::vector<Token>& ids) const;
   void finish(SearchResult result);

@@ -40,6 +40,7 @@ class AlignedText {
 class Rewrite {
  public:
   explicit Rewrite(AlignedText& text);
+  bool tracks() const { return text_.tracked_; }
   // Bytes [begin, end) as they are.
   void keep(std::uint32_t begin, std::uint32_t end);
   // `text` in the place of bytes [begin, end), at least one.

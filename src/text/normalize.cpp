@@ -1,7 +1,6 @@
 #include "text/normalize.h"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -55,6 +54,9 @@ bool begins_stretch(char32_t c, std::uint16_t classes) {
   return !(classes & char_class::mark) && !(c >= 0x1160 && c <= 0x11FF) && c != 0xFF9E && c != 0xFF9F;
 }
 
+// Longer stretches (in bytes) have one offset for all of them: nobody writes so many marks for their meaning.
+constexpr Position kFineStretch = 128;
+
 class UnicodeForm {
  public:
   explicit UnicodeForm(Normalization form) : form_(form) {}
@@ -92,22 +94,50 @@ class UnicodeForm {
     }
   }
 
-  // Character by character where that makes the same text, so that offsets are as fine as they can be.
   void put_stretch(Rewrite& rewrite, std::string_view view, Position begin, Position end) const {
-    const std::string whole = normalized(view.substr(begin, end - begin), form_);
-    std::vector<std::pair<std::string, Position>> parts;  // of each character, and where it ends
-    std::string together;
+    const std::string changed = normalized(view.substr(begin, end - begin), form_);
+    if (!rewrite.tracks() || end - begin > kFineStretch) return rewrite.put(changed, begin, end);
+    // The library's account of where characters come from, but for one thing: characters are paired off in order, what
+    // a decomposition adds belongs to the one before, and what a composition joins is taken together (the library
+    // keeps the first only).
+    struct Part {
+      char32_t character;
+      bool added;  // by the decomposition of a character
+    };
+    std::vector<Part> parts;
+    const bool compatible = form_ == Normalization::nfkc || form_ == Normalization::nfkd;
     for (Position at = begin; at < end;) {
       const Position from = at;
       next_character(view, at);
-      parts.emplace_back(normalized(view.substr(from, at - from), form_), at);
-      together += parts.back().first;
+      bool added = false;
+      for (const char32_t c : decomposed(view.substr(from, at - from), compatible)) {
+        parts.push_back({c, added});
+        added = true;
+      }
     }
-    if (together != whole) return rewrite.put(whole, begin, end);
-    for (const auto& [part, until] : parts) {
-      rewrite.put(part, begin, until);
-      begin = until;
+    Position last = begin, source = begin;  // the characters paired off last, and those that are not yet
+    for (Position at = 0; at < changed.size();) {
+      const Position from = at;
+      next_character(changed, at);
+      const std::string_view character = std::string_view(changed).substr(from, at - from);
+      int taken = 0;  // characters of the source
+      for (const char32_t c : decomposed(character, compatible)) {
+        const auto part = std::find_if(parts.begin(), parts.end(), [&](const Part& p) { return p.character == c; });
+        if (part == parts.end()) continue;
+        taken += !part->added;
+        parts.erase(part);
+      }
+      if (taken > 0 && source < end) last = source;
+      for (; taken > 0 && source < end; --taken) next_character(view, source);
+      rewrite.put(character, last, std::max(source, last + 1));
     }
+  }
+
+  static std::u32string decomposed(std::string_view text, bool compatible) {
+    const std::string all = normalized(text, compatible ? Normalization::nfkd : Normalization::nfd);
+    std::u32string characters;
+    for (Position at = 0; at < all.size();) characters += next_character(all, at);
+    return characters;
   }
 
   // Where the characters end that join the one before `at`.

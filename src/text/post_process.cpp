@@ -35,8 +35,17 @@ struct AroundOf {
   Around operator()(const post_processor::Roberta& step) const { return {{step.cls}, {step.sep}}; }
 };
 
-// Takes spaces off the ends of each offset, counted in the piece as the library counts them: by characters.
-void trim_offsets(Encoding& encoding, bool add_prefix_space) {
+std::uint32_t next_character(std::string_view text, std::uint32_t at) {
+  return at + static_cast<std::uint32_t>(std::max<std::size_t>(1, utf8_length_at(text, at)));
+}
+
+std::uint32_t previous_character(std::string_view text, std::uint32_t at) {
+  for (--at; at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;) --at;
+  return at;
+}
+
+// Takes as many characters off the ends of each offset as the piece has spaces there.
+void trim_offsets(std::string_view text, bool add_prefix_space, Encoding& encoding) {
   const auto is_space = [](char32_t c) { return c == 0x120 || (CharClasses::get()[c] & char_class::space); };
   for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
     std::uint32_t leading = 0, trailing = 0;
@@ -49,11 +58,11 @@ void trim_offsets(Encoding& encoding, bool add_prefix_space) {
       if (only) ++leading;
     }
     Offsets& o = encoding.offsets[i];
-    if (leading > 0) {
-      const bool added = (i == 0 || o.begin == 0) && add_prefix_space && leading == 1;
-      if (!added) o.begin = std::min(o.begin + leading, o.end);
-    }
-    if (trailing > 0 && o.end >= trailing) o.end = std::max(o.end - trailing, o.begin);
+    const bool prefix = (i == 0 || o.begin == 0) && add_prefix_space && leading == 1;  // not of the text
+    for (std::uint32_t k = 0; k < leading && !prefix && o.begin < o.end; ++k) o.begin = next_character(text, o.begin);
+    std::uint32_t end = o.end;
+    for (; trailing > 0 && end > 0; --trailing) end = previous_character(text, end);
+    if (trailing == 0) o.end = std::max(end, o.begin);
   }
 }
 
@@ -90,13 +99,13 @@ Frame frame_of(const PostProcessor& processor) {
   return frame;
 }
 
-void post_process(const PostProcessor& processor, bool special, Encoding& encoding) {
+void post_process(const PostProcessor& processor, std::string_view text, bool special, Encoding& encoding) {
   for (const auto& step : processor) {
     if (const auto* byte_level = std::get_if<post_processor::ByteLevel>(&step);
         byte_level && byte_level->trim_offsets)
-      trim_offsets(encoding, byte_level->add_prefix_space);
+      trim_offsets(text, byte_level->add_prefix_space, encoding);
     if (const auto* roberta = std::get_if<post_processor::Roberta>(&step); roberta && roberta->trim_offsets)
-      trim_offsets(encoding, roberta->add_prefix_space);
+      trim_offsets(text, roberta->add_prefix_space, encoding);
     if (special) surround(std::visit(AroundOf{}, step), encoding);
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <map>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -52,7 +53,7 @@ struct Frame {
   std::vector<Token> before, after;
 };
 Frame frame_of(const PostProcessor& processor);
-// Applies all steps to the encoding of a text; `special`: with the tokens they add.
-void post_process(const PostProcessor& processor, bool special, Encoding& encoding);
+// Applies all steps to the encoding of `text`; `special`: with the tokens they add.
+void post_process(const PostProcessor& processor, std::string_view text, bool special, Encoding& encoding);
 
 }  // namespace glossa

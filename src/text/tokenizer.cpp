@@ -78,7 +78,7 @@ Encoding Tokenizer::encode_with_offsets(std::string_view text, bool special) con
   const TokenizerState::Lease work(*state_);
   Encoding encoding;
   state_->encode_with_offsets(text, *work, encoding);
-  post_process(parts().post_processor, special, encoding);
+  post_process(parts().post_processor, text, special, encoding);
   return encoding;
 }
 

@@ -24,6 +24,7 @@ class Updater {
   UpdateResult operator()(std::span<const Seq2SeqBatch> batches, std::int64_t step);
 
   Optimizer& optimizer() { return optimizer_; }
+  const Optimizer& optimizer() const { return optimizer_; }
 
  private:
   const Transformer& model_;

@@ -1,0 +1,77 @@
+#include "train/estimate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+#include "backend/cpu/cpu_features.h"
+#include "base/parallel.h"
+
+namespace glossa {
+namespace {
+
+constexpr std::uint64_t kFloat = 4;  // bytes
+
+// Floats that one token of each side keeps in all layers, by the inputs that the gradients of models/transformer.cpp
+// capture.
+std::uint64_t floats_per_token(const TransformerConfig& c) {
+  const auto d = static_cast<std::uint64_t>(c.d_model);
+  const auto f = static_cast<std::uint64_t>(c.encoder_ffn_dim), g = static_cast<std::uint64_t>(c.decoder_ffn_dim);
+  const std::uint64_t self = 3 * d + d + 2 * d;  // queries, keys and values; their mix; sum and norm
+  const std::uint64_t cross = d + 2 * d + d + 2 * d;
+  return static_cast<std::uint64_t>(c.encoder_layers) * (self + 2 * f + 2 * d) +
+         static_cast<std::uint64_t>(c.decoder_layers) * (self + cross + 2 * g + 2 * d);
+}
+
+// The number in a file of /proc or /sys after `key`; 0 if there is none.
+std::uint64_t number_in(const char* path, const std::string& key) {
+  std::ifstream in(path);
+  std::string word;
+  while (in >> word) {
+    if (!key.empty() && word != key) continue;
+    std::uint64_t value = 0;
+    if (!key.empty() ? static_cast<bool>(in >> value) : std::isdigit(static_cast<unsigned char>(word[0])) != 0)
+      return key.empty() ? std::stoull(word) : value;
+    return 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Estimate estimate(const EstimateInput& in) {
+  Estimate e;
+  const auto parameters = static_cast<std::uint64_t>(in.parameters);
+  const std::uint64_t average = in.recipe.ema_decay > 0 ? parameters : 0;
+  const std::uint64_t kept = parameters + static_cast<std::uint64_t>(in.state) + average;
+  e.weights = kFloat * (kept + parameters);  // and the gradients
+  e.checkpoint = kFloat * kept;
+  const auto tokens = static_cast<std::uint64_t>(in.recipe.max_tokens);
+  const TransformerConfig& c = in.config;
+  e.activations = kFloat * tokens * floats_per_token(c);
+  if (in.recipe.gradient_checkpointing)  // the inputs of layers, and one layer in full
+    e.activations = e.activations / static_cast<std::uint64_t>(c.encoder_layers + c.decoder_layers) +
+                    kFloat * tokens * static_cast<std::uint64_t>((c.encoder_layers + c.decoder_layers) * c.d_model);
+  const double peak = cpu::measure_peak_flops(in.bf16, thread_count());
+  e.seconds = static_cast<double>(in.steps * in.recipe.gradient_accumulation_steps) * in.batch_flops / (0.5 * peak);
+  return e;
+}
+
+std::string Estimate::summary() const {
+  const auto mib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  return fmt::format("about {:.0f} MiB of memory ({:.0f} for weights and optimizer, {:.0f} for a batch), {:.0f} MiB of disk for each "
+                     "checkpoint, {:.1f} minutes",
+                     mib(memory()), mib(weights), mib(activations), mib(checkpoint), seconds / 60);
+}
+
+std::uint64_t available_memory() {
+  std::uint64_t available = number_in("/proc/meminfo", "MemAvailable:") * 1024;
+  const std::uint64_t limit = number_in("/sys/fs/cgroup/memory.max", "");
+  const std::uint64_t used = number_in("/sys/fs/cgroup/memory.current", "");
+  if (limit > 0) available = std::min(available, limit > used ? limit - used : 0);
+  return available;
+}
+
+}  // namespace glossa

@@ -1,0 +1,36 @@
+// estimate.h -- what a run will need, before its first step.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "models/transformer_config.h"
+#include "train/recipe.h"
+
+namespace glossa {
+
+struct Estimate {
+  std::uint64_t weights = 0;     // bytes of weights, gradients, moments and averages
+  std::uint64_t activations = 0;  // bytes that the largest batch keeps for the backward pass
+  std::uint64_t checkpoint = 0;  // bytes of one checkpoint
+  double seconds = 0;            // of updates, if half of the processor's measured peak is used
+
+  std::uint64_t memory() const { return weights + activations; }
+  std::string summary() const;
+};
+
+// `parameters`: elements of all weights; `state`: of what the optimizer keeps. `batch_flops`: operations of a full
+// batch.
+struct EstimateInput {
+  const TransformerConfig& config;
+  const TrainRecipe& recipe;
+  std::int64_t parameters, state;
+  double batch_flops;
+  bool bf16;
+  std::int64_t steps;  // still to come
+};
+Estimate estimate(const EstimateInput& input);
+
+// Bytes that this process may still use: what the machine has free, or what its control group leaves.
+std::uint64_t available_memory();
+
+}  // namespace glossa

@@ -1,0 +1,375 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <set>
+
+#include "backend/cpu/cpu_features.h"
+#include "base/error.h"
+#include "checkpoint/model_directory.h"
+#include "data/batch_loader.h"
+#include "train/checkpoints.h"
+#include "train/corpus.h"
+#include "train/estimate.h"
+#include "train/finish.h"
+#include "train/run_records.h"
+#include "train/schedule.h"
+#include "train/update.h"
+#include "train/validation.h"
+
+namespace glossa {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+bool use_bf16(const TrainRecipe& recipe, const TrainingHooks& hooks) {
+  const bool there = cpu::instruction_set() == cpu::InstructionSet::avx512_bf16;
+  if (recipe.precision == "bf16" && !there) hooks.note("this processor has no bf16 products: training in f32");
+  return recipe.precision != "f32" && there;
+}
+
+// Makes a directory ready for a run: empty, or holding one to go on with.
+void prepare_directory(const TrainingOptions& options) {
+  const fs::path& run = options.output_directory;
+  remove_leftovers(run);
+  static const std::set<std::string> kOursOnly{"LOCK", "cache"};
+  bool occupied = false;
+  for (const auto& entry : fs::directory_iterator(run)) occupied |= !kOursOnly.contains(entry.path().filename().string());
+  if (!occupied || options.resume) return;
+  check(options.overwrite, Code::output_exists,
+        "{}: is not empty; --resume goes on with the run there, --overwrite removes it", shown(run));
+  remove_run(run);
+}
+
+// The recipe as it is saved: comments that say its hash, then every key.
+std::string recipe_text(const Recipe& recipe) {
+  return fmt::format("# The effective recipe of this run.\n# sha256 of what follows: {}\n{}", recipe.hash(), recipe.to_yaml());
+}
+
+void check_same_recipe(const fs::path& stored, const Recipe& recipe, const TrainingOptions& options) {
+  const Recipe before = Recipe::parse(read_file(stored), shown(stored), {});
+  std::string differences;
+  for (const std::string& difference : before.differences(recipe)) {
+    const std::string key = difference.substr(0, difference.find(':'));
+    const auto& may = options.override_keys;
+    if (std::find(may.begin(), may.end(), key) == may.end()) differences += (differences.empty() ? "" : "; ") + difference;
+  }
+  check(differences.empty(), Code::run_state, "{}: the run to resume had another recipe: {}; --override KEY lets it change",
+        shown(stored), differences);
+}
+
+// One run from its directory's lock to its last file.
+class Run {
+ public:
+  Run(const Recipe& recipe, const TrainingOptions& options);
+  TrainingResult operator()();
+
+ private:
+  void restore();
+  void check_resources() const;
+  NamedTensors evaluated_weights() const { return average_.empty() ? parameters_.values() : average_; }
+  void update_average();
+  void learn();
+  void after_update(const UpdateResult& update);
+  void log(const UpdateResult& update);
+  bool evaluate();  // true if it was the best so far
+  void save();
+  void show_progress(const UpdateResult& update) const;
+  bool due(std::int64_t every) const { return (every > 0 && state_.step % every == 0) || finished(); }
+  bool finished() const { return state_.step >= recipe_.train.max_steps || state_.stopped_early; }
+  GenerationConfig generation(std::int64_t beams) const;
+
+  const Recipe recipe_;
+  const TrainingOptions options_;
+  const TrainingHooks& hooks_;
+  const fs::path run_;
+  DirectoryLock lock_;
+  fs::path resumed_from_;  // a checkpoint, or empty
+  Corpus corpus_;
+  TransformerConfig config_;
+  ParameterList parameters_;
+  Transformer model_;
+  Updater updater_;
+  NamedTensors average_;  // the exponential average, if the recipe wants one
+  RunState state_;
+  RunRecords records_;
+  double recent_seconds_ = 0, speed_ = 0;  // of the last updates; target tokens a second
+  std::int64_t recent_tokens_ = 0, log_tokens_ = 0;
+  double log_seconds_ = 0;
+  fs::path last_checkpoint_;
+};
+
+fs::path locked_directory(const TrainingOptions& options) {
+  check(!options.output_directory.empty(), Code::usage, "training needs an output directory");
+  check(!options.resume || !options.overwrite, Code::usage, "--resume and --overwrite contradict each other");
+  make_directories(options.output_directory);
+  return options.output_directory;
+}
+
+// The checkpoint to go on from, or none.
+fs::path checkpoint_to_resume(const Recipe& recipe, const TrainingOptions& options) {
+  prepare_directory(options);
+  if (!options.resume) return {};
+  const fs::path& run = options.output_directory;
+  const NewestCheckpoint newest = newest_checkpoint(run);
+  for (const std::string& fault : newest.faults) options.hooks.note(fault);
+  const fs::path stored = newest.path.empty() ? run / kRecipeName : newest.path / kRecipeName;
+  if (fs::exists(stored)) check_same_recipe(stored, recipe, options);
+  options.hooks.note(newest.path.empty() ? fmt::format("{}: no checkpoint to resume from, so training begins", shown(run))
+                                         : fmt::format("resuming from {}", shown(newest.path)));
+  return newest.path;
+}
+
+Run::Run(const Recipe& recipe, const TrainingOptions& options)
+    : recipe_(recipe),
+      options_(options),
+      hooks_(options_.hooks),
+      run_(locked_directory(options)),
+      lock_(run_),
+      resumed_from_(checkpoint_to_resume(recipe, options)),
+      corpus_(read_corpus(recipe, {.cache = run_ / "cache", .tokenizer = resumed_from_, .note = hooks_.note})),
+      config_(model_config(recipe, corpus_.tokenizer)),
+      parameters_({.seed = static_cast<std::uint64_t>(recipe.train.seed)}),
+      model_(parameters_, config_),
+      updater_(model_, parameters_, recipe_.train, use_bf16(recipe.train, hooks_)),
+      records_(run_, hooks_.note) {
+  state_.data_digest = corpus_.digest();
+  state_.instruction_set = name_of(cpu::instruction_set());
+  if (recipe_.train.ema_decay > 0) {
+    for (const auto& [name, value] : parameters_.values()) {
+      Tensor copy = value.like(value.shape());
+      Backend::of(copy.device()).copy(value, copy);
+      average_.emplace_back(name, copy);
+    }
+  }
+  if (!resumed_from_.empty()) restore();
+  write_file(run_ / kRecipeName, recipe_text(recipe_));
+  records_.begin(state_.step, state_.history);
+}
+
+void Run::restore() {
+  const RunState now = state_;
+  const fs::path state = resumed_from_ / kStateName;
+  state_ = RunState::from_json(read_json(state), shown(state));
+  check(state_.data_digest == now.data_digest, Code::run_state,
+        "{}: the training data have changed since: digest {} then, {} now", shown(state), state_.data_digest, now.data_digest);
+  if (state_.instruction_set != now.instruction_set)
+    hooks_.note(fmt::format("the run began on {} and goes on on {}: results may differ in the last bits", state_.instruction_set,
+                            now.instruction_set));
+  state_.instruction_set = now.instruction_set;
+  load_tensors(resumed_from_ / "model.safetensors", parameters_.values());
+  load_tensors(resumed_from_ / kOptimizerName, updater_.optimizer().state());
+  if (!average_.empty()) load_tensors(resumed_from_ / kAverageName, average_);
+  last_checkpoint_ = resumed_from_;
+}
+
+void Run::check_resources() const {
+  const BatchPlan plan(corpus_.train.data, batch_options(recipe_));
+  const BatchWindow window = plan.window(0, 0);
+  double flops = 0;
+  const std::uint64_t sample = std::min<std::uint64_t>(window.size(), 16);
+  for (std::uint64_t b = 0; b < sample; ++b)
+    flops += update_flops(config_, make_batch(corpus_.train.data, window[b], sentence_ends(config_))) / static_cast<double>(sample);
+  std::int64_t kept = 0;
+  for (const auto& [name, tensor] : updater_.optimizer().state()) kept += tensor.elements();
+  const Estimate e = estimate({.config = config_,
+                               .recipe = recipe_.train,
+                               .parameters = parameters_.elements(),
+                               .state = kept,
+                               .batch_flops = flops,
+                               .bf16 = use_bf16(recipe_.train, {}),
+                               .steps = recipe_.train.max_steps - state_.step});
+  hooks_.note(fmt::format("{} parameters; the run needs {}", parameters_.elements(), e.summary()));
+  const std::uint64_t memory = available_memory(), disk = free_space(run_);
+  const double mib = 1 << 20;
+  // What is allocated already counts as used.
+  check(e.activations <= memory, Code::memory,
+        "the run needs about {:.0f} MiB of memory more, {:.0f} are free; train.max_tokens and train.gradient_checkpointing change that",
+        static_cast<double>(e.activations) / mib, static_cast<double>(memory) / mib);
+  // One checkpoint is written before an older one is removed, and the finished model stands beside them.
+  const auto copies = static_cast<std::uint64_t>(std::max(recipe_.train.save_total_limit, recipe_.train.average_checkpoints) + 3);
+  check(e.checkpoint * copies <= disk, Code::write,
+        "{}: the run needs about {:.0f} MiB of disk ({} checkpoints of {:.0f}), {:.0f} are free; train.save_total_limit changes that",
+        shown(run_), static_cast<double>(e.checkpoint * copies) / mib, copies, static_cast<double>(e.checkpoint) / mib,
+        static_cast<double>(disk) / mib);
+}
+
+void Run::update_average() {
+  // Early on the average follows faster, so that it forgets the initial weights.
+  const auto step = static_cast<double>(state_.step);
+  const double decay = std::min(recipe_.train.ema_decay, (1 + step) / (10 + step));
+  const NamedTensors now = parameters_.values();
+  for (std::size_t i = 0; i < now.size(); ++i)
+    Backend::of(now[i].second.device()).interpolate(average_[i].second, now[i].second, 1 - decay);
+}
+
+void Run::learn() {
+  LoaderOptions loading{.batches = batch_options(recipe_),
+                        .ends = sentence_ends(config_),
+                        .gradient_accumulation_steps = recipe_.train.gradient_accumulation_steps,
+                        .max_length = recipe_.data.max_length};
+  if (recipe_.tokenizer.dropout > 0) {
+    const double probability = recipe_.tokenizer.dropout;
+    const auto seed = static_cast<std::uint64_t>(recipe_.train.seed);
+    loading.reencode = [tokenizer = corpus_.tokenizer, probability, seed](std::string_view text, std::uint64_t stream,
+                                                                          std::vector<std::int32_t>& ids) {
+      tokenizer.encode(text, BpeDropout{.probability = probability, .seed = seed, .sample = stream}, ids, false);
+    };
+  }
+  BatchLoader loader(corpus_.train.data, loading, state_.position);
+  auto begin = Clock::now();
+  while (!finished()) {
+    const TranslationStep batches = loader.next();
+    const UpdateResult update = updater_(batches.batches, state_.step + 1);
+    ++state_.step;
+    state_.position = batches.next;
+    const auto all = static_cast<double>(corpus_.train.data.size());
+    state_.epoch += static_cast<double>(batches.sentences) / all;
+    const double seconds = seconds_since(begin);
+    recent_seconds_ += seconds, recent_tokens_ += update.tokens;
+    log_seconds_ += seconds, log_tokens_ += update.tokens;
+    state_.seconds += seconds, state_.target_tokens += update.tokens;
+    after_update(update);
+    if (!finished() && hooks_.stop()) {
+      if (last_checkpoint_ != checkpoint_path(run_, state_.step) && state_.bad_steps == 0) save();
+      return;
+    }
+    begin = Clock::now();
+  }
+}
+
+void Run::after_update(const UpdateResult& update) {
+  if (update.applied) {
+    state_.bad_steps = 0;
+    state_.loss_sum += update.loss, ++state_.loss_steps;
+    if (!average_.empty()) update_average();
+  } else {
+    ++state_.bad_steps, ++state_.skipped_steps;
+    hooks_.note(fmt::format("step {}: loss {}, gradient norm {}: update left out", state_.step, update.loss, update.gradient_norm));
+    if (state_.bad_steps >= recipe_.train.max_bad_steps)
+      fail(Code::nonfinite, "step {}: {} updates in a row had gradients that are not finite (train.max_bad_steps); the last good checkpoint is {}",
+           state_.step, state_.bad_steps, last_checkpoint_.empty() ? "none" : shown(last_checkpoint_));
+  }
+  show_progress(update);
+  if (due(recipe_.train.logging_steps)) log(update);
+  const bool better = corpus_.has_valid() && due(recipe_.train.eval_steps) && evaluate();
+  // A checkpoint of weights that are no numbers, or in doubt, must never become the newest.
+  if ((better || due(recipe_.train.save_steps)) && state_.bad_steps == 0) save();
+}
+
+void Run::show_progress(const UpdateResult& update) const {
+  const double speed = recent_seconds_ > 0 ? static_cast<double>(recent_tokens_) / recent_seconds_ : 0;
+  const auto done = static_cast<double>(state_.step), all = static_cast<double>(recipe_.train.max_steps);
+  TrainingProgress p{.step = state_.step,
+                     .max_steps = recipe_.train.max_steps,
+                     .epoch = state_.epoch,
+                     .loss = update.loss,
+                     .learning_rate = learning_rate(recipe_.train, config_.d_model, state_.step),
+                     .tokens_per_second = speed,
+                     .seconds_left = state_.seconds / done * (all - done)};
+  for (auto line = state_.history.rbegin(); line != state_.history.rend() && !p.eval_bleu; ++line)
+    if (line->contains("eval_bleu")) p.eval_bleu = (*line)["eval_bleu"].get<double>();
+  hooks_.progress(p);
+}
+
+void Run::log(const UpdateResult& update) {
+  const double loss = state_.loss_steps > 0 ? state_.loss_sum / static_cast<double>(state_.loss_steps) : update.loss;
+  OrderedJson line{{"loss", loss},
+                   {"grad_norm", update.gradient_norm},
+                   {"learning_rate", learning_rate(recipe_.train, config_.d_model, state_.step)},
+                   {"epoch", state_.epoch},
+                   {"step", state_.step},
+                   {"tokens_per_second", log_seconds_ > 0 ? static_cast<double>(log_tokens_) / log_seconds_ : 0}};
+  if (state_.skipped_steps > 0) line["skipped_steps"] = state_.skipped_steps;
+  state_.loss_sum = 0, state_.loss_steps = 0, log_seconds_ = 0, log_tokens_ = 0;
+  recent_seconds_ /= 2, recent_tokens_ /= 2;  // what was long ago weighs less
+  state_.history.push_back(line);
+  records_.add(line);
+}
+
+GenerationConfig Run::generation(std::int64_t beams) const {
+  GenerationConfig g = GenerationConfig::of_model(config_);
+  g.num_beams = static_cast<std::int32_t>(beams);
+  g.max_length = static_cast<std::int32_t>(recipe_.decode.max_length);
+  g.length_penalty = recipe_.decode.length_penalty;
+  return g;
+}
+
+bool Run::evaluate() {
+  const InferenceModel inference(config_, evaluated_weights());
+  const Validation v = validate(inference.model, corpus_,
+                                {.generation = generation(recipe_.train.eval_num_beams),
+                                 .sentences = recipe_.train.eval_sentences,
+                                 .batches = batch_options(recipe_),
+                                 .bleu = {.tokenizer = bleu_tokenizer_for(recipe_.data.target_lang)}});
+  const OrderedJson line{{"eval_loss", v.loss},
+                         {"eval_bleu", v.bleu.value},
+                         {"eval_runtime", v.seconds},
+                         {"eval_samples_per_second", v.seconds > 0 ? static_cast<double>(v.sentences) / v.seconds : 0},
+                         {"epoch", state_.epoch},
+                         {"step", state_.step}};
+  state_.history.push_back(line);
+  records_.add(line);
+  const bool by_loss = recipe_.train.metric_for_best_model == "eval_loss";
+  const double metric = by_loss ? v.loss : v.bleu.value;
+  const bool better = !state_.best_metric || (by_loss ? metric < *state_.best_metric : metric > *state_.best_metric);
+  hooks_.note(fmt::format("step {}: validation loss {:.4f}, BLEU {:.2f}{}", state_.step, v.loss, v.bleu.value, better ? ", the best so far" : ""));
+  if (better) {
+    state_.best_metric = metric, state_.best_step = state_.step, state_.evaluations_without_better = 0;
+  } else if (++state_.evaluations_without_better >= recipe_.train.early_stopping_patience && recipe_.train.early_stopping_patience > 0) {
+    state_.stopped_early = true;
+    hooks_.note(fmt::format("{} validations without a better one: training ends", state_.evaluations_without_better));
+  }
+  return better;
+}
+
+void Run::save() {
+  const fs::path path = checkpoint_path(run_, state_.step);
+  AtomicDirectory directory(path);
+  save_model_directory(directory.path(), {.config = config_,
+                                          .weights = parameters_.values(),
+                                          .tokenizer = corpus_.tokenizer,
+                                          .generation_config = generation(recipe_.decode.num_beams).to_json()});
+  save_safetensors(directory.path() / kOptimizerName, updater_.optimizer().state());
+  if (!average_.empty()) save_safetensors(directory.path() / kAverageName, average_);
+  write_file(directory.path() / kRecipeName, recipe_text(recipe_));
+  write_file(directory.path() / kStateName, to_text(state_.to_json()));
+  directory.commit();
+  last_checkpoint_ = path;
+  records_.draw(state_.history);
+  prune_checkpoints(run_, state_.step,
+                    {.save_steps = recipe_.train.save_steps,
+                     .regular = std::max(recipe_.train.save_total_limit, recipe_.train.average_checkpoints),
+                     .best_step = state_.best_step});
+}
+
+TrainingResult Run::operator()() {
+  check_resources();
+  learn();
+  TrainingResult result{.stopped = !finished(), .step = state_.step, .checkpoint = last_checkpoint_, .seconds = state_.seconds};
+  if (result.stopped) return result;
+  const Finish finish{.recipe = recipe_,
+                      .run = run_,
+                      .corpus = corpus_,
+                      .config = config_,
+                      .state = state_,
+                      .weights = evaluated_weights(),
+                      .generation = generation(recipe_.decode.num_beams),
+                      .command = options_.command,
+                      .note = hooks_.note};
+  result.test = finish_run(finish);
+  records_.draw(state_.history);
+  return result;
+}
+
+}  // namespace
+
+TrainingResult train(const Recipe& recipe, const TrainingOptions& options) {
+  recipe.validate();
+  return Run(recipe, options)();
+}
+
+}  // namespace glossa
