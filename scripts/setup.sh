@@ -1,0 +1,55 @@
+# What ./run and ./test share: packages, building, data. Sourced by bash, from the project's root.
+
+packages=(g++ cmake ninja-build ccache pkg-config ca-certificates curl git libhwy-dev libfmt-dev nlohmann-json3-dev libcli11-dev
+  libyaml-cpp-dev libutf8proc-dev zlib1g-dev libzstd-dev libssl-dev libgtest-dev libgmock-dev)
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# install PACKAGE...: what is missing of them, without a question.
+install() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  echo "Installing ${missing[*]}" >&2
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
+# build PRESET [TARGET...]: configures if that was not done, then builds what has changed; says nothing unless it fails.
+build() {
+  local preset=$1 log
+  shift
+  log=$(mktemp)
+  if ! { { [ -f "build/$preset/build.ninja" ] || cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache; } && cmake --build --preset "$preset" --target "${@:-all}"; } >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    echo "error: the build of $preset failed" >&2
+    return 1
+  fi
+  rm -f "$log"
+}
+
+# Multi30k, task 1 (Elliott et al., 2016), into data/multi30k.
+fetch_multi30k() {
+  local to=data/multi30k address=https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw
+  local names=({train,val,test_2016_flickr}.{en,de,fr}.gz) name
+  for name in "${names[@]}"; do [ -f "$to/$name" ] || break; done
+  [ -f "$to/$name" ] && return
+  rm -rf "$to.new" && mkdir -p "$to.new"
+  if (for name in "${names[@]}"; do curl -fsSL --retry 2 --connect-timeout 10 -o "$to.new/$name" "$address/$name" && gzip -t "$to.new/$name" || exit 1; done) 2>/dev/null; then
+    echo "Multi30k: fetched from $address" >&2
+  elif [ -d ../shared/data/translation ]; then
+    cp ../shared/data/translation/*.gz "$to.new/" && chmod u+w "$to.new"/*
+    echo "Multi30k: $address cannot be reached, so taken from ../shared/data/translation" >&2
+  else
+    echo "error: Multi30k: $address cannot be reached; put its files {train,val,test_2016_flickr}.{en,de,fr}.gz into $to" >&2
+    return 4
+  fi
+  rm -rf "$to" && mv "$to.new" "$to"
+}
