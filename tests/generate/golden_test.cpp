@@ -17,9 +17,9 @@ TEST_P(HuggingFaceSearch, FindsTheSameTokensAndScores) {
     Json options = example["options"];
     const Ids prefix = options.value("prefix", Ids{});
     options.erase("prefix");
-    std::vector<std::string> unknown;
-    const auto config = GenerationConfig::from_json(options, "options", config_of(*model), &unknown);
-    EXPECT_TRUE(unknown.empty());
+    std::vector<std::string> notes;
+    const auto config = GenerationConfig::from_json(options, "options", config_of(*model), &notes);
+    EXPECT_TRUE(notes.empty());
     const auto found =
         search({&model->transformer}, config, sources, {}, std::vector<Ids>(sources.size(), prefix));
     for (std::size_t s = 0; s < sources.size(); ++s) {

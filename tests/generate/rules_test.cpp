@@ -136,8 +136,8 @@ TEST(Rules, LimitsFollowTheConfiguration) {
 
 // ---- generation_config.json
 
-GenerationConfig read(const char* json, std::vector<std::string>* unknown = nullptr) {
-  GenerationConfig config = GenerationConfig::from_json(parse_json(json, "test"), "test", plain(), unknown);
+GenerationConfig read(const char* json, std::vector<std::string>* notes = nullptr) {
+  GenerationConfig config = GenerationConfig::from_json(parse_json(json, "test"), "test", plain(), notes);
   config.validate(10, "test", Code::config);
   return config;
 }
@@ -153,13 +153,13 @@ std::string refusal(const char* json) {
 }
 
 TEST(GenerationConfig, ReadsHuggingFacesKeys) {
-  std::vector<std::string> unknown;
+  std::vector<std::string> notes;
   const GenerationConfig c = read(
       R"({"_from_model_config": true, "bad_words_ids": [[9]], "bos_token_id": 0, "decoder_start_token_id": 9,
           "eos_token_id": [0, 3], "forced_eos_token_id": 0, "max_length": 512, "num_beams": 6, "pad_token_id": 9,
           "early_stopping": "never", "length_penalty": 0.6, "renormalize_logits": false, "penalty_alpha": null,
           "transformers_version": "5.23.0", "num_beems": 4})",
-      &unknown);
+      &notes);
   EXPECT_EQ(c.bad_words_ids, (std::vector<Ids>{{9}}));
   EXPECT_EQ(c.decoder_start_token_id, 9);
   EXPECT_THAT(c.eos_token_id, ElementsAre(0, 3));
@@ -168,7 +168,8 @@ TEST(GenerationConfig, ReadsHuggingFacesKeys) {
   EXPECT_EQ(c.num_beams, 6);
   EXPECT_EQ(c.early_stopping, EarlyStopping::never);
   EXPECT_EQ(c.length_penalty, 0.6);
-  EXPECT_THAT(unknown, ElementsAre("num_beems"));
+  EXPECT_EQ(c.pad_token_id, 9);
+  EXPECT_THAT(notes, ElementsAre("test: unknown key \"num_beems\" has no effect; did you mean num_beams?"));
 }
 
 TEST(GenerationConfig, WritesWhatItReads) {

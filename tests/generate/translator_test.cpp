@@ -201,19 +201,24 @@ TEST_F(Translating, ATokenizerOfAnotherModelIsRefused) {
   EXPECT_THROW(translator({}, kVocabulary + 1), Error);
 }
 
-TEST_F(Translating, AnErrorOfTheReaderComesThrough) {
-  Translator t = translator();
-  int read = 0;
-  EXPECT_THROW(t.run(
-                   [&](Translator::Line& line, bool) {
-                     if (read++ == 5) fail(Code::read, "broken");
-                     line.text = "w3 w4";
-                     return Translator::Read::line;
-                   },
-                   [](const Translation&) {}),
-               Error);
-  EXPECT_EQ(t.translate(std::vector<std::string>{"w3"}),
-            translator().translate(std::vector<std::string>{"w3"}));
+TEST_F(Translating, AnErrorComesAfterTheLinesBeforeIt) {
+  Translator t = translator({.search = {.batch_size = 2}});
+  for (bool of_line : {false, true}) {
+    std::size_t read = 0, written = 0;
+    EXPECT_THROW(t.run(
+                     [&](Translator::Line& line, bool) {
+                       check(of_line || read != 5, Code::read, "broken");
+                       if (read < 5) line.text = lines_[read];
+                       for (int i = 0; read == 5 && i < 50; ++i) line.text += " too many";
+                       ++read;
+                       return Translator::Read::line;
+                     },
+                     [&](const Translation&) { ++written; }),
+                 Error);
+    EXPECT_EQ(written, 5u);
+    EXPECT_EQ(t.translate(std::vector<std::string>{"w3"}),
+              translator().translate(std::vector<std::string>{"w3"}));
+  }
 }
 
 }  // namespace
