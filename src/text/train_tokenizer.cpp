@@ -20,7 +20,7 @@ using Words = std::vector<CountedWord>;
 TokenizerParts pipeline_of(const TokenizerTraining& how) {
   TokenizerParts parts;
   parts.special_tokens = how.special_tokens;
-  if (how.normalization) parts.normalizer.push_back(normalizer::Unicode{*how.normalization});
+  if (how.normalization && how.kind != TokenizerKind::byte_bpe) parts.normalizer.push_back(normalizer::Unicode{*how.normalization});
   if (how.lowercase) parts.normalizer.push_back(normalizer::Lowercase{});
   if (how.kind == TokenizerKind::byte_bpe) {
     parts.pre_tokenizer = {

@@ -68,7 +68,7 @@ std::vector<Field> fields_of(Recipe& r) {
       {"tokenizer", "type", &k.type, S("bpe"), "bpe (with a mark at word beginnings), byte_bpe (byte-level), chars or words", 0, 0, {"bpe", "byte_bpe", "chars", "words"}},
       {"tokenizer", "vocab_size", &k.vocab_size, I(8000), "Tokens to learn, special ones included, for both languages together", 8, 16e6},
       {"tokenizer", "min_frequency", &k.min_frequency, I(2), "Pairs (or words) seen more seldom are not merged (or kept)", 0, kMany},
-      {"tokenizer", "normalization", &k.normalization, S("nfc"), "Unicode normalization before anything else", 0, 0, {"none", "nfc", "nfkc"}},
+      {"tokenizer", "normalization", &k.normalization, S("nfc"), "Unicode normalization before anything else; byte_bpe keeps text as it is", 0, 0, {"none", "nfc", "nfkc"}},
       {"tokenizer", "lowercase", &k.lowercase, false, "Lower-case all text"},
       {"tokenizer", "dropout", &k.dropout, 0.0, "BPE-dropout: probability with which a merge is passed over in training", 0, 0.999},
 
