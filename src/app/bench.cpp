@@ -1,58 +1,21 @@
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
+#include "app/bench_ops.h"
 #include "app/command.h"
+#include "app/measure.h"
 #include "app/presets.h"
 #include "backend/cpu/cpu_features.h"
-#include "base/json.h"
-#include "base/parallel.h"
+#include "generate/search.h"
 #include "train/update.h"
 
 namespace glossa::app {
 namespace {
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double peak_memory_mib() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
-struct Measured {
-  std::string name;
-  double tokens_per_second, gflops, share_of_peak;
-};
-
-void print(const Measured& m, bool json) {
-  const std::string isa(cpu::name_of(cpu::instruction_set()));
-  const double memory = peak_memory_mib();
-  StandardOutput out;
-  if (json) {
-    const OrderedJson line{{"name", m.name},
-                           {"tokens_per_second", m.tokens_per_second},
-                           {"gflops", m.gflops},
-                           {"share_of_peak", m.share_of_peak},
-                           {"instruction_set", isa},
-                           {"threads", thread_count()},
-                           {"peak_memory_mib", memory}};
-    out.write(line.dump() + "\n");
-  } else {
-    out.write(fmt::format("{}: {:.1f} tokens/s, {:.1f} GFLOP/s ({:.0f} % of the measured peak), {} threads, {}, {:.0f} MiB\n", m.name,
-                          m.tokens_per_second, m.gflops, 100 * m.share_of_peak, thread_count(), isa, memory));
-  }
-  out.flush();
+void check_bf16(bool wanted) {
+  check(!wanted || cpu::instruction_set() == cpu::InstructionSet::avx512_bf16, Code::bad_value,
+        "--bf16: no bf16 products with instruction set {}", cpu::name_of(cpu::instruction_set()));
 }
 
 struct TrainBench {
@@ -63,26 +26,108 @@ struct TrainBench {
 };
 
 void bench_train(const TrainBench& options) {
+  check_bf16(options.bf16);
   Preset p = preset(options.preset);
   if (options.dropout >= 0) p.config.dropout = options.dropout;
-  check(!options.bf16 || cpu::instruction_set() == cpu::InstructionSet::avx512_bf16, Code::bad_value,
-        "--bf16: this processor has no bf16 products (instruction set {})", cpu::name_of(cpu::instruction_set()));
   ParameterList parameters({});
   const Transformer model(parameters, p.config);
-  TrainRecipe recipe = Recipe().train;
-  Updater update(model, parameters, recipe, options.bf16);
+  Updater update(model, parameters, Recipe().train, options.bf16);
   const Seq2SeqBatch batch = random_batch(p, 1);
-  std::vector<double> times, peaks;
-  for (int step = 1; step <= options.steps + 2; ++step) {
-    const double begin = seconds();
-    update(std::span(&batch, 1), step);
-    if (step > 2) times.push_back(seconds() - begin);  // two to warm up
-    if (step % 4 == 0 || step <= 2) peaks.push_back(cpu::measure_peak_flops(options.bf16, thread_count()));
-  }
-  const double time = median(times), rate = update_flops(p.config, batch) / time;
-  print({fmt::format("train {} {}", p.name, options.bf16 ? "bf16" : "f32"), static_cast<double>(batch.labels.elements()) / time,
-         rate / 1e9, rate / median(peaks)},
-        options.json);
+  int step = 0;
+  Measured m = measure([&] { update(std::span(&batch, 1), ++step); }, {.runs = options.steps, .warm_up = 2, .bf16 = options.bf16});
+  m.name = fmt::format("train {} {}", p.name, options.bf16 ? "bf16" : "f32");
+  m.tokens = static_cast<double>(batch.labels.elements());
+  m.operations = update_flops(p.config, batch);
+  print_heading(options.json);
+  print(m, options.json);
+}
+
+struct TranslateBench {
+  std::string preset = "encdec-base";
+  int batch = 32, beams = 4, length = 24, runs = 5;
+  bool bf16 = false, json = false;
+};
+
+// Exactly `length` tokens of each sentence, none of them the end.
+GenerationConfig exactly(const TransformerConfig& model, const TranslateBench& options) {
+  GenerationConfig config = GenerationConfig::of_model(model);
+  config.num_beams = options.beams;
+  config.min_new_tokens = config.max_new_tokens = options.length;
+  return config;
+}
+
+void bench_translate(const TranslateBench& options) {
+  check_bf16(options.bf16);
+  Preset p = preset(options.preset);
+  p.sentences = options.batch, p.length = options.length;
+  check(options.length < p.config.max_position_embeddings, Code::bad_value, "--length {}: the model has {} positions",
+        options.length, p.config.max_position_embeddings);
+  ParameterList parameters({.training = false});
+  const Transformer model(parameters, p.config);
+  Search search({&model}, exactly(p.config, options),
+                {.batch_tokens = std::int64_t{options.batch} * options.length, .batch_size = options.batch});
+  const Seq2SeqBatch batch = random_batch(p, 1);
+  const auto ids = batch.source.ids.span<std::int32_t>();
+  const Bf16Products precision(options.bf16);
+  const auto translate = [&] {
+    for (int i = 0; i < options.batch; ++i) {
+      const auto begin = ids.begin() + std::ptrdiff_t{i} * options.length;
+      search.submit({.index = static_cast<std::uint64_t>(i), .source = {begin, begin + options.length}});
+    }
+    std::vector<SearchResult> results;
+    while (!search.idle()) search.step(results);
+    for (const SearchResult& r : results)  // with the start token
+      check(r.hypotheses.at(0).tokens.size() == static_cast<std::size_t>(options.length) + 1, Code::internal,
+            "a translation of {} tokens instead of {}", r.hypotheses[0].tokens.size() - 1, options.length);
+  };
+  Measured m = measure(translate, {.runs = options.runs, .warm_up = 1, .bf16 = options.bf16});
+  m.name = fmt::format("translate {} batch {} beam {} {}", p.name, options.batch, options.beams, options.bf16 ? "bf16" : "f32");
+  m.tokens = static_cast<double>(options.batch) * options.length;
+  m.operations = translate_flops(p, options.beams);
+  print_heading(options.json);
+  print(m, options.json);
+}
+
+CLI::App* add_bench_command(CLI::App& bench, const char* name, const char* description, std::string& preset, bool& bf16, bool& json) {
+  CLI::App* command = bench.add_subcommand(name, description);
+  command->add_option("--preset", preset, "Model and batch")->check(CLI::IsMember(preset_names()))->capture_default_str();
+  command->add_flag("--bf16", bf16, "Matrix products in bf16");
+  command->add_flag("--json", json, "One JSON object a line");
+  add_threads_option(*command);
+  return command;
+}
+
+void add_bench_train(CLI::App& bench) {
+  auto options = std::make_shared<TrainBench>();
+  CLI::App* command = add_bench_command(bench, "train", "Updates of the weights: target tokens a second", options->preset,
+                                        options->bf16, options->json);
+  command->add_option("--dropout", options->dropout, "Instead of the preset's 0.1")->check(CLI::Range(0.0, 0.99));
+  command->add_option("--steps", options->steps, "Steps measured; the median counts")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->callback([options] { bench_train(*options); });
+}
+
+void add_bench_translate(CLI::App& bench) {
+  auto options = std::make_shared<TranslateBench>();
+  CLI::App* command = add_bench_command(bench, "translate", "Search for translations: target tokens a second", options->preset,
+                                        options->bf16, options->json);
+  command->add_option("--batch", options->batch, "Sentences at a time")->check(CLI::Range(1, 4096))->capture_default_str();
+  command->add_option("--beam-size", options->beams, "1: greedy")->check(CLI::Range(1, 256))->capture_default_str();
+  command->add_option("--length", options->length, "Tokens of each source and of each translation")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_option("--runs", options->runs, "Batches measured; the median counts")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->callback([options] { bench_translate(*options); });
+}
+
+void add_bench_ops(CLI::App& bench) {
+  auto options = std::make_shared<OpsBench>();
+  CLI::App* command = add_bench_command(bench, "ops", "The kernels of a training step, one by one", options->preset, options->bf16,
+                                        options->json);
+  command->add_option("--runs", options->runs, "Of each kernel; the median counts")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->callback([options] {
+    check_bf16(options->bf16);
+    bench_ops(*options);
+  });
 }
 
 }  // namespace
@@ -90,17 +135,14 @@ void bench_train(const TrainBench& options) {
 void add_bench(CLI::App& program) {
   CLI::App* bench = program.add_subcommand("bench", "Measure speed on random weights; no data needed");
   bench->require_subcommand(1);
-  bench->footer("Examples:\n  glossa bench train --preset encdec-small --bf16 --json\n  GLOSSA_ISA=avx2 glossa bench train");
-
-  auto train = std::make_shared<TrainBench>();
-  CLI::App* command = bench->add_subcommand("train", "Updates of the weights: target tokens a second");
-  command->add_option("--preset", train->preset, "Model and batch")->check(CLI::IsMember(preset_names()))->capture_default_str();
-  command->add_flag("--bf16", train->bf16, "Matrix products in bf16");
-  command->add_option("--dropout", train->dropout, "Instead of the preset's 0.1")->check(CLI::Range(0.0, 0.99));
-  command->add_option("--steps", train->steps, "Steps measured; the median counts")->check(CLI::Range(1, 100000))->capture_default_str();
-  command->add_flag("--json", train->json, "One JSON object");
-  add_threads_option(*command);
-  command->callback([train] { bench_train(*train); });
+  bench->footer(
+      "Examples:\n"
+      "  glossa bench train --preset encdec-small --bf16 --json\n"
+      "  glossa bench translate --batch 32 --beam-size 4\n"
+      "  GLOSSA_ISA=avx2 glossa bench ops");
+  add_bench_train(*bench);
+  add_bench_translate(*bench);
+  add_bench_ops(*bench);
 }
 
 }  // namespace glossa::app

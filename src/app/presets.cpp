@@ -5,7 +5,7 @@
 namespace glossa::app {
 
 const std::vector<std::string>& preset_names() {
-  static const std::vector<std::string> names{"encdec-base", "encdec-small"};
+  static const std::vector<std::string> names{"encdec-base", "encdec-small", "encdec-tiny"};
   return names;
 }
 
@@ -13,12 +13,14 @@ Preset preset(const std::string& name) {
   TransformerConfig c;
   c.vocab_size = 10000;
   if (name == "encdec-base") return {name, c, 64, 24};
-  check(name == "encdec-small", Code::bad_value, "unknown preset {}", quoted(name));
-  c.d_model = 256;
-  c.encoder_layers = c.decoder_layers = 3;
+  const bool tiny = name == "encdec-tiny";
+  check(tiny || name == "encdec-small", Code::bad_value, "unknown preset {}", quoted(name));
+  if (tiny) c.vocab_size = 1000;
+  c.d_model = tiny ? 64 : 256;
+  c.encoder_layers = c.decoder_layers = tiny ? 2 : 3;
   c.encoder_attention_heads = c.decoder_attention_heads = 4;
-  c.encoder_ffn_dim = c.decoder_ffn_dim = 1024;
-  return {name, c, 128, 16};
+  c.encoder_ffn_dim = c.decoder_ffn_dim = 4 * c.d_model;
+  return {name, c, tiny ? 8 : 128, tiny ? 8 : 16};
 }
 
 Seq2SeqBatch random_batch(const Preset& p, std::uint64_t seed) {
@@ -33,6 +35,20 @@ Seq2SeqBatch random_batch(const Preset& p, std::uint64_t seed) {
   };
   const Sequences sequences = Sequences::of_lengths(std::vector<std::int32_t>(static_cast<std::size_t>(p.sentences), p.length));
   return {{draw(0), sequences}, {draw(1), sequences}, draw(2)};
+}
+
+double translate_flops(const Preset& p, std::int64_t beams) {
+  const TransformerConfig& c = p.config;
+  const auto d = static_cast<double>(c.d_model), n = static_cast<double>(p.length);
+  const auto encoders = static_cast<double>(c.encoder_layers), decoders = static_cast<double>(c.decoder_layers);
+  // Multiplications for one sentence: the encoder, the keys and values of its output for the decoder, and then the lines of
+  // the search: one in the first step, `beams` in the others. Line t attends to t tokens of its own and to all of the source.
+  const double encode = n * encoders * (4 * d * d + 2 * d * static_cast<double>(c.encoder_ffn_dim) + 2 * n * d);
+  const double remember = n * decoders * 2 * d * d;
+  const double lines = 1 + (n - 1) * static_cast<double>(beams);
+  const double line = decoders * (6 * d * d + 2 * d * static_cast<double>(c.decoder_ffn_dim) + 2 * d * ((n + 1) / 2 + n)) +
+                      d * static_cast<double>(c.target_vocab_size());
+  return 2 * p.sentences * (encode + remember + lines * line);
 }
 
 }  // namespace glossa::app
