@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <clocale>
 #include <csignal>
 #include <cstring>
@@ -124,10 +125,14 @@ int run(int argc, char** argv) {
     return report(Code::unknown_option, fmt::format("unknown {} {}{}", unknown.starts_with("-") ? "option" : "argument",
                                                     quoted(unknown), suggestion(program, words, unknown)));
   } catch (const CLI::RequiredError& e) {
-    // A mistyped command arrives here as "a subcommand is required".
+    // What is mistyped arrives here as something that is missing.
+    const auto command = std::find_if(words.begin(), words.end(), [](const std::string& word) { return !word.starts_with("-"); });
+    if (command != words.end() && !command_named(program, *command))
+      return report(Code::unknown_option, fmt::format("unknown command {}{}", quoted(*command), suggestion(program, {}, *command)));
     for (const std::string& word : words)
-      if (!word.starts_with("-") && !command_named(program, word))
-        return report(Code::unknown_option, fmt::format("unknown command {}{}", quoted(word), suggestion(program, {}, word)));
+      if (word.starts_with("--") && !addressed(program, words)->get_option_no_throw(word.substr(0, word.find('='))) &&
+          !program.get_option_no_throw(word.substr(0, word.find('='))))
+        return report(Code::unknown_option, fmt::format("unknown option {}{}", quoted(word), suggestion(program, words, word)));
     return report(Code::usage, std::string(e.what()) + "; see glossa --help");
   } catch (const CLI::ParseError& e) {
     return report(Code::usage, e.what());

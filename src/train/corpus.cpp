@@ -166,8 +166,11 @@ Corpus read_corpus(const Recipe& recipe, const CorpusOptions& options) {
     if (!fs::exists(kept)) keep_standard_input(kept);
     *path = kept;
   }
-  if (!sources.train.generated)  // parallel files that do not fit each other show before all work
-    for_each_pair(sources.train, text, [](const Pair&) {});
+  if (!sources.train.generated) {  // files that do not fit each other show before all work
+    std::uint64_t pairs = 0;
+    for_each_pair(sources.train, text, [&](const Pair&) { ++pairs; });
+    check(pairs > 0, Code::empty, "{}: no training text: 0 lines", sources.train.files.names());
+  }
 
   const auto tokenizer = [&] {
     if (!options.tokenizer.empty()) return Tokenizer::load(options.tokenizer);

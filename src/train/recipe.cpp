@@ -203,6 +203,23 @@ Field& find(std::vector<Field>& fields, const std::string& name, const std::stri
   fail(Code::recipe, "{}: unknown key {}{}", where, quoted(name), best.empty() ? "" : fmt::format("; did you mean {}?", best));
 }
 
+// yaml-cpp parses by recursion. A recipe is a map of maps, so what could nest deeply is refused before it is parsed.
+void check_nesting(const std::string& yaml, const std::string& origin) {
+  constexpr std::int64_t kMost = 100;
+  std::int64_t openings = 0, line = 1, marks = 0, indent = 0;
+  bool indenting = true;
+  for (const char c : yaml) {
+    openings += c == '[' || c == '{';
+    marks += c == '-' || c == '?' || c == ':';
+    indenting = indenting && c == ' ';
+    indent += indenting;
+    check(openings <= kMost && marks <= kMost && indent <= kMost, Code::recipe,
+          "{}:{}: more than {} brackets, or indicators or spaces on a line: a recipe is a map of the sections data, tokenizer, model, train, decode",
+          origin, line, kMost);
+    if (c == '\n') ++line, marks = 0, indent = 0, indenting = true;
+  }
+}
+
 }  // namespace
 
 Recipe::Recipe() {
@@ -220,6 +237,7 @@ Recipe Recipe::parse(const std::string& yaml, const std::string& origin, const f
   std::vector<Field> fields = fields_of(recipe);
   const auto line_of = [&](const YAML::Node& node) { return fmt::format("{}:{}", origin, node.Mark().line + 1); };
   if (const auto bad = utf8_error(yaml)) fail(Code::utf8, "{}: byte {}: not valid UTF-8", origin, *bad);
+  check_nesting(yaml, origin);
   try {
     const YAML::Node root = YAML::Load(yaml);
     check(root.IsMap() || root.IsNull(), Code::recipe, "{}: a recipe is a map of the sections data, tokenizer, model, train, decode", origin);

@@ -96,7 +96,7 @@ class Run {
   NamedTensors average_;  // the exponential average, if the recipe wants one
   RunState state_;
   RunRecords records_;
-  double recent_seconds_ = 0, speed_ = 0;  // of the last updates; target tokens a second
+  double recent_seconds_ = 0;  // of the last updates
   std::int64_t recent_tokens_ = 0, log_tokens_ = 0;
   double log_seconds_ = 0;
   fs::path last_checkpoint_;
