@@ -223,7 +223,8 @@ TransformerConfig model_config(const Recipe& recipe, const Tokenizer& tokenizer)
   };
   c.eos_token_id = id(tokenizer.special_tokens().eos, "eos_token");
   c.pad_token_id = id(tokenizer.special_tokens().pad, "pad_token");
-  c.decoder_start_token_id = c.pad_token_id;  // as Marian has it
+  // As the families have it. (M2M-100 gives padding no position, so there the start must be another token.)
+  c.decoder_start_token_id = c.model_type == "marian" ? c.pad_token_id : c.eos_token_id;
   c.validate("recipe");
   return c;
 }
