@@ -12,18 +12,14 @@
 #include <vector>
 
 #include "app/command.h"
+#include "app/scored_texts.h"
 #include "base/error.h"
-#include "base/unicode.h"
-#include "data/byte_stream.h"
 #include "evaluate/bootstrap.h"
 #include "evaluate/metric.h"
-#include "evaluate/python_text.h"
 #include "evaluate/report.h"
 
 namespace glossa::app {
 namespace {
-
-using Lines = std::vector<std::string_view>;
 
 struct Options {
   std::vector<std::string> references, inputs, metrics = {"bleu"};
@@ -48,149 +44,6 @@ struct Options {
 
   bool paired() const { return paired_bootstrap || paired_randomization; }
 };
-
-// ---- reading
-
-// A file's text and its lines without white space at their ends. Lines end in \n alone, as sacreBLEU has it,
-// and a byte order mark is a character like any other: it would count in the reference score too.
-class TextFile {
- public:
-  explicit TextFile(const std::string& path, bool universal_newlines = false) {
-    ByteStream stream = ByteStream::open(path);
-    constexpr std::size_t kBlock = 1 << 20;
-    for (std::size_t n = kBlock; n > 0;) {
-      const std::size_t size = text_.size();
-      text_.resize(size + kBlock);
-      n = stream.read(std::as_writable_bytes(std::span(text_).subspan(size)));
-      text_.resize(size + n);
-    }
-    name_ = stream.name();
-    if (universal_newlines) unify_newlines();
-    split();
-  }
-  const std::string& name() const { return name_; }
-  const Lines& lines() const { return lines_; }
-
- private:
-  void unify_newlines() {
-    std::size_t to = 0;
-    for (std::size_t from = 0; from < text_.size(); ++from) {
-      const bool carriage_return = text_[from] == '\r';
-      if (carriage_return && from + 1 < text_.size() && text_[from + 1] == '\n') continue;
-      text_[to++] = carriage_return ? '\n' : text_[from];
-    }
-    text_.resize(to);
-  }
-
-  void split() {
-    const std::string_view text = text_;
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      const std::string_view line = text.substr(begin, end - begin);
-      if (const auto bad = utf8_error(line))
-        fail(Code::utf8, "{}: line {}, byte {} (offset {}): 0x{:02X} is not UTF-8 here", name_,
-             lines_.size() + 1, *bad + 1, begin + *bad, static_cast<unsigned char>(line[*bad]));
-      lines_.push_back(python_rstrip(line));
-      begin = end + 1;
-    }
-  }
-
-  std::string name_, text_;
-  Lines lines_;
-};
-
-Lines tab_fields(std::string_view line, std::size_t most) {
-  Lines fields;
-  while (fields.size() + 1 < most) {
-    const std::size_t tab = line.find('\t');
-    if (tab == line.npos) break;
-    fields.push_back(line.substr(0, tab));
-    line.remove_prefix(tab + 1);
-  }
-  fields.push_back(line);
-  return fields;
-}
-
-struct Corpus {
-  std::vector<std::unique_ptr<TextFile>> files;  // what the views point into
-  std::vector<Lines> references;                 // [references][segments]
-  std::vector<std::string> names;                // [systems]
-  std::vector<Lines> systems;                    // [systems][segments]
-};
-
-const TextFile& read_into(Corpus& corpus, const std::string& path, bool universal_newlines = false) {
-  return *corpus.files.emplace_back(std::make_unique<TextFile>(path, universal_newlines));
-}
-
-void read_references(const Options& options, Corpus& corpus) {
-  if (options.reference_fields == 1) {
-    for (const std::string& path : options.references)
-      corpus.references.push_back(read_into(corpus, path).lines());
-    return;
-  }
-  check(options.references.size() == 1, Code::usage,
-        "--num-refs splits one file of references at its tabs, but there are {} files",
-        options.references.size());
-  const auto fields_wanted = static_cast<std::size_t>(options.reference_fields);
-  corpus.references.resize(fields_wanted);
-  const TextFile& file = read_into(corpus, options.references[0]);
-  for (std::size_t i = 0; i < file.lines().size(); ++i) {
-    const Lines fields = tab_fields(file.lines()[i], fields_wanted);
-    check(fields.size() == fields_wanted, Code::text_data,
-          "{}: line {}: has {} tab-separated references instead of {} (--num-refs)", file.name(), i + 1,
-          fields.size(), fields_wanted);
-    for (std::size_t r = 0; r < fields.size(); ++r) corpus.references[r].push_back(fields[r]);
-  }
-}
-
-// Standard input holds one system in each tab-separated column; the first line says how many.
-void read_systems_from_columns(Corpus& corpus) {
-  const TextFile& file = read_into(corpus, "-", true);
-  const Lines lines = file.lines().empty() ? Lines{""} : file.lines();
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const Lines fields = tab_fields(lines[i], lines[i].size() + 1);
-    if (i == 0) corpus.systems.resize(fields.size());
-    check(fields.size() == corpus.systems.size(), Code::text_data,
-          "{}: line {}: has {} tab-separated systems, the first line has {}", file.name(), i + 1,
-          fields.size(), corpus.systems.size());
-    for (std::size_t s = 0; s < fields.size(); ++s)
-      corpus.systems[s].push_back(i == 0 ? fields[s] : python_rstrip(fields[s]));
-  }
-  for (std::size_t s = 0; s < corpus.systems.size(); ++s)
-    corpus.names.push_back("System " + std::to_string(s + 1));
-}
-
-void read_systems(const Options& options, Corpus& corpus) {
-  if (options.inputs.empty()) {
-    read_systems_from_columns(corpus);
-  } else {
-    for (const std::string& path : options.inputs) {
-      if (std::find(corpus.names.begin(), corpus.names.end(), path) != corpus.names.end()) {
-        check(options.paired() && path == corpus.names[0], Code::usage, "system {} is given twice",
-              quoted(path));
-        note(fmt::format("{} is the baseline already, and not compared with itself", quoted(path)));
-        continue;
-      }
-      corpus.systems.push_back(read_into(corpus, path).lines());
-      corpus.names.push_back(path);
-    }
-  }
-}
-
-void check_lengths(const Options& options, const Corpus& corpus) {
-  // With --num-refs the columns of one file are all as long as it.
-  const auto reference_name = [&](std::size_t r) {
-    return shown(options.references[options.references.size() > 1 ? r : 0]);
-  };
-  for (std::size_t s = 0; s < corpus.systems.size(); ++s) {
-    const std::string name = options.inputs.empty() ? "standard input" : shown(corpus.names[s]);
-    check(!corpus.systems[s].empty(), Code::empty, "{}: has no lines", name);
-    for (std::size_t r = 0; r < corpus.references.size(); ++r)
-      check(corpus.references[r].size() == corpus.systems[s].size(), Code::line_counts,
-            "{} has {} lines, but its reference {} has {}", name, corpus.systems[s].size(), reference_name(r),
-            corpus.references[r].size());
-  }
-}
 
 // ---- the metrics asked for
 
@@ -275,7 +128,7 @@ std::uint64_t seed_of(const Options& options) {
 
 // ---- the jobs
 
-void score_sentences(const Options& options, std::span<const Metric> metrics, const Corpus& corpus,
+void score_sentences(const Options& options, std::span<const Metric> metrics, const ScoredTexts& corpus,
                      StandardOutput& out) {
   check(options.metrics.size() == 1, Code::usage, "--sentence-level takes one metric, not {}",
         options.metrics.size());
@@ -293,7 +146,7 @@ void score_sentences(const Options& options, std::span<const Metric> metrics, co
   }
 }
 
-void score_system(const Options& options, std::span<const Metric> metrics, const Corpus& corpus,
+void score_system(const Options& options, std::span<const Metric> metrics, const ScoredTexts& corpus,
                   StandardOutput& out) {
   warn_if_tokenized(options, corpus.systems[0]);
   const References references(corpus.references);
@@ -325,7 +178,7 @@ std::vector<PairedResult> compared(const Options& options, const Metric& metric,
 }
 
 // The names of the systems as tables have them.
-std::vector<std::string> labels(const Options& options, const Corpus& corpus) {
+std::vector<std::string> labels(const Options& options, const ScoredTexts& corpus) {
   std::vector<std::string> names = corpus.names;
   if (!options.paired()) return names;
   if (options.inputs.empty()) {
@@ -337,7 +190,7 @@ std::vector<std::string> labels(const Options& options, const Corpus& corpus) {
   return names;
 }
 
-void compare_systems(const Options& options, std::span<const Metric> metrics, const Corpus& corpus,
+void compare_systems(const Options& options, std::span<const Metric> metrics, const ScoredTexts& corpus,
                      StandardOutput& out) {
   check(!options.confidence, Code::usage,
         "--confidence is for one system; --paired-bs and --paired-ar are for several");
@@ -382,10 +235,10 @@ void run(Options options) {
       !options.no_color && !(no_color && *no_color) && isatty(STDOUT_FILENO) && options.format != "json";
   const std::vector<Metric> metrics = make_metrics(options);  // refuses their options before anything is read
 
-  Corpus corpus;
-  read_references(options, corpus);
-  read_systems(options, corpus);
-  check_lengths(options, corpus);
+  const ScoredTexts corpus = ScoredTexts::read({.references = options.references,
+                                                .reference_fields = options.reference_fields,
+                                                .inputs = options.inputs,
+                                                .may_repeat_baseline = options.paired()});
   check(!options.paired() || corpus.systems.size() > 1, Code::usage,
         "a paired test needs several systems (-i SYSTEM1 SYSTEM2 ...)");
   StandardOutput out;

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Training speed and memory against PyTorch, in target tokens a second, the two run in turns.
+
+    python3 -m venv ~/glossa-tools && ~/glossa-tools/bin/pip install torch
+    ~/glossa-tools/bin/python bench/train_vs_pytorch.py --glossa build/release/glossa [--isa avx2]
+
+The models and batches are the presets of `glossa bench train`: Transformers of the paper's layout with one embedding for both
+sides and the head, dropout 0.1 on embeddings and residual branches, label smoothing 0.1, Adam, every sentence of one length, so
+that PyTorch pads nothing and needs no masks. PyTorch is used at its best: one product for q, k and v, scaled_dot_product_attention,
+fused Adam, eager and compiled, f32 and bf16 autocast. Each of its modes is a process of its own that is kept between rounds, so
+compilation is not counted; in a round, every program measures some steps after one to warm up. Medians of all steps of all rounds.
+Memory is the most that the process ever had resident (of a compiled mode, the compiler's too).
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+PRESETS = {  # width, feed-forward, heads, layers of each stack, sentences, tokens of each side
+    "encdec-base": (512, 2048, 8, 6, 64, 24),
+    "encdec-small": (256, 1024, 4, 3, 128, 16),
+}
+VOCABULARY, DROPOUT, SMOOTHING = 10_000, 0.1, 0.1
+
+
+def make_step(preset, compiled, bf16):
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+    width, inner, heads, layers, sentences, length = PRESETS[preset]
+
+    def split(x, parts):
+        return x.view(x.shape[0], x.shape[1], parts, heads, width // heads).permute(2, 0, 3, 1, 4)
+
+    class Attention(nn.Module):
+        def __init__(self, cross):
+            super().__init__()
+            self.cross = cross
+            self.inputs = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, 2 * width)] if cross else
+                                        [nn.Linear(width, 3 * width)])
+            self.out = nn.Linear(width, width)
+
+        def forward(self, x, memory=None, causal=False):
+            if self.cross:
+                (q,), (k, v) = split(self.inputs[0](x), 1), split(self.inputs[1](memory), 2)
+            else:
+                q, k, v = split(self.inputs[0](x), 3)
+            a = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+            return self.out(a.transpose(1, 2).reshape(x.shape))
+
+    class Layer(nn.Module):
+        def __init__(self, decoder):
+            super().__init__()
+            self.attention = Attention(False)
+            self.cross = Attention(True) if decoder else None
+            self.inner, self.outer = nn.Linear(width, inner), nn.Linear(inner, width)
+            self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 if decoder else 2))
+
+        def forward(self, x, memory=None):
+            x = self.norms[0](x + F.dropout(self.attention(x, causal=memory is not None), DROPOUT))
+            if memory is not None:
+                x = self.norms[1](x + F.dropout(self.cross(x, memory), DROPOUT))
+            return self.norms[-1](x + F.dropout(self.outer(F.relu(self.inner(x))), DROPOUT))
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(VOCABULARY, width)
+            nn.init.normal_(self.embedding.weight, std=width ** -0.5)
+            self.encoder = nn.ModuleList(Layer(False) for _ in range(layers))
+            self.decoder = nn.ModuleList(Layer(True) for _ in range(layers))
+            angles = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, width, 2) / width)
+            self.register_buffer("positions", torch.cat([angles.sin(), angles.cos()], 1))
+
+        def embed(self, ids):
+            return F.dropout(self.embedding(ids) * width ** 0.5 + self.positions, DROPOUT)
+
+        def forward(self, source, target, labels):
+            memory, x = self.embed(source), self.embed(target)
+            for layer in self.encoder:
+                memory = layer(memory)
+            for layer in self.decoder:
+                x = layer(x, memory)
+            logits = F.linear(x, self.embedding.weight).view(-1, VOCABULARY)
+            return F.cross_entropy(logits, labels.view(-1), label_smoothing=SMOOTHING)
+
+    torch.manual_seed(1)
+    model = Model()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=True)
+    batch = [torch.randint(2, VOCABULARY, (sentences, length)) for _ in range(3)]
+    forward = torch.compile(model) if compiled else model
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = forward(*batch)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+    return step
+
+
+def worker(preset, mode, threads):
+    """Answers each line with the seconds of so many steps, and the memory used so far."""
+    import torch
+    torch.set_num_threads(threads)
+    step = make_step(preset, "compiled" in mode, "bf16" in mode)
+    for line in sys.stdin:
+        step()
+        times = []
+        for _ in range(int(line)):
+            begin = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - begin)
+        print(json.dumps([times, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
+
+
+class PyTorch:
+    def __init__(self, preset, mode, arguments, environment):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--worker", preset, "--mode", mode, "--threads", str(arguments.threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.tokens, self.steps = PRESETS[preset][4] * PRESETS[preset][5], arguments.steps
+        self.run(1)  # compiles
+
+    def run(self, steps=None):
+        self.process.stdin.write(f"{steps or self.steps}\n")
+        self.process.stdin.flush()
+        times, memory = json.loads(self.process.stdout.readline())
+        return {"tokens_per_second": self.tokens / statistics.median(times), "peak_memory_mib": memory}
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Glossa:
+    def __init__(self, preset, mode, arguments, environment):
+        self.command = [arguments.glossa, "bench", "train", "--preset", preset, "--steps", str(arguments.steps), "--threads",
+                        str(arguments.threads), "--json", *(["--bf16"] if "bf16" in mode else [])]
+        self.environment = environment
+
+    def run(self):
+        out = subprocess.run(self.command, check=True, capture_output=True, text=True, env=self.environment).stdout
+        return json.loads(out)
+
+    def close(self):
+        pass
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor()
+
+
+def compare(preset, a):
+    environment = dict(os.environ)
+    environment.pop("OPENBLAS_CORETYPE", None)  # where it is set, it is for other programs
+    if a.isa == "avx2":
+        environment |= {"GLOSSA_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+                        "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+    bf16 = a.isa != "avx2" and "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
+    types = ["f32", "bf16"] if bf16 else ["f32"]
+    programs = {f"glossa {t}": Glossa(preset, t, a, environment) for t in types}
+    for t in types:
+        for mode in (["eager"] if a.no_compile else ["eager", "compiled"]):
+            programs[f"PyTorch {mode} {t}"] = PyTorch(preset, f"{mode} {t}", a, environment)
+    results = {name: [] for name in programs}
+    for _ in range(a.rounds):
+        for name, program in programs.items():
+            results[name].append(program.run())
+            print(f"{preset} {name}: {results[name][-1]['tokens_per_second']:.0f} tokens/s", file=sys.stderr, flush=True)
+    for program in programs.values():
+        program.close()
+
+    rate = {n: statistics.median(r["tokens_per_second"] for r in runs) for n, runs in results.items()}
+    memory = {n: max(r["peak_memory_mib"] for r in runs) for n, runs in results.items()}
+    best = max((n for n in rate if n.startswith("PyTorch")), key=rate.get)
+    print(f"\n{preset}: {processor()}, {results['glossa f32'][0]['instruction_set']}, {a.threads} threads, "
+          f"load {os.getloadavg()[0]:.1f}\n")
+    print("| program | tokens/s | to PyTorch's best | share of f32 or bf16 peak | peak memory, MiB | to that of PyTorch's best |")
+    print("|---|---|---|---|---|---|")
+    for name in programs:
+        share = [r["share_of_peak"] for r in results[name] if "share_of_peak" in r]
+        print(f"| {name} | {rate[name]:.0f} | {rate[name] / rate[best]:.2f}x | "
+              f"{f'{100 * statistics.median(share):.0f} %' if share else ''} | {memory[name]:.0f} | "
+              f"{memory[name] / memory[best]:.2f}x |", flush=True)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("--glossa", default="build/release/glossa")
+    arguments.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
+    arguments.add_argument("--isa", choices=["best", "avx2"], default="best", help="instruction set of both programs")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--steps", type=int, default=5, help="of each program in a round")
+    arguments.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    arguments.add_argument("--worker", choices=PRESETS, help=argparse.SUPPRESS)
+    arguments.add_argument("--mode", help=argparse.SUPPRESS)
+    a = arguments.parse_args()
+    if a.worker:
+        worker(a.worker, a.mode, a.threads)
+        return
+    for preset in a.presets:
+        compare(preset, a)
+
+
+if __name__ == "__main__":
+    main()
