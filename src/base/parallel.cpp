@@ -31,6 +31,8 @@ void relax() {
 #endif
 }
 
+constexpr int kSpinsBeforeYield = 1000;  // some tens of microseconds
+
 thread_local bool inside = false;  // on a thread that is running a task
 
 class Pool {
@@ -76,7 +78,13 @@ class Pool {
     }
     if (sleepers_.load(std::memory_order_acquire) > 0) wake_.notify_all();
     take();
-    while (busy_.load(std::memory_order_acquire) != 0) relax();
+    // A worker that is late may be waiting for this very processor, where others than this program want it too.
+    for (int spins = 0; busy_.load(std::memory_order_acquire) != 0; ++spins)
+      if (spins < kSpinsBeforeYield) {
+        relax();
+      } else {
+        std::this_thread::yield();
+      }
     if (error_) std::rethrow_exception(error_);
   }
 
