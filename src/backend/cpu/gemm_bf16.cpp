@@ -28,10 +28,11 @@ __mmask16 first(std::int64_t count) {
 // C [R, Panels * kPanel] (+)= alpha * A strip x that many panels.
 template <int R, int Panels, bool ByUnits>
 HWY_NOINLINE void tile(const std::int32_t* a, const std::int32_t* b, std::int64_t panel_stride, std::int64_t units,
-                       float* c, std::int64_t ldc, bool add, float alpha) {
+                       float* c, std::int64_t ldc, bool add, const float* alpha) {
   constexpr int kVectors = 2 * Panels;
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < kVectors; ++v) __builtin_prefetch(c + r * ldc + v * kLanes, 1);
+  forget(ldc);
   __m512 sum[R][kVectors];
   HWY_UNROLL(16)
   for (int r = 0; r < R; ++r) {
@@ -51,7 +52,8 @@ HWY_NOINLINE void tile(const std::int32_t* a, const std::int32_t* b, std::int64_
         sum[r][v] = _mm512_dpbf16_ps(sum[r][v], reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(row[v]));
     }
   }
-  const __m512 scale = _mm512_set1_ps(alpha);
+  forget(ldc);
+  const __m512 scale = _mm512_set1_ps(*alpha);
   HWY_UNROLL(16)
   for (int r = 0; r < R; ++r) {
     HWY_UNROLL(16)
@@ -72,7 +74,7 @@ void edge(const StripProduct& p, const std::int32_t* b, float* c, std::int64_t c
       for (int v = 0; v < 2; ++v)
         _mm512_store_ps(buffer + r * kPanel + v * kLanes, _mm512_maskz_loadu_ps(masks[v], c + r * p.ldc + v * kLanes));
   }
-  tile<R, 1, ByUnits>(static_cast<const std::int32_t*>(p.a), b, 0, p.units, buffer, kPanel, p.add, p.alpha);
+  tile<R, 1, ByUnits>(static_cast<const std::int32_t*>(p.a), b, 0, p.units, buffer, kPanel, p.add, &p.alpha);
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < 2; ++v)
       _mm512_mask_storeu_ps(c + r * p.ldc + v * kLanes, masks[v], _mm512_load_ps(buffer + r * kPanel + v * kLanes));
@@ -87,10 +89,10 @@ void strip(const StripProduct& p) {
   // Few rows have too few sums to hide the latency of one: take two panels at once.
   if constexpr (R <= 6) {
     for (; column + 2 * kPanel <= p.columns; column += 2 * kPanel, b += 2 * panel)
-      tile<R, 2, ByUnits>(a, b, panel, p.units, p.c + column, p.ldc, p.add, p.alpha);
+      tile<R, 2, ByUnits>(a, b, panel, p.units, p.c + column, p.ldc, p.add, &p.alpha);
   }
   for (; column + kPanel <= p.columns; column += kPanel, b += panel)
-    tile<R, 1, ByUnits>(a, b, panel, p.units, p.c + column, p.ldc, p.add, p.alpha);
+    tile<R, 1, ByUnits>(a, b, panel, p.units, p.c + column, p.ldc, p.add, &p.alpha);
   if (column < p.columns) edge<R, ByUnits>(p, b, p.c + column, p.columns - column);
 }
 

@@ -42,12 +42,13 @@ constexpr int kRows = 12;
 // C [R, Panels * kPanel] (+)= alpha * A strip x that many panels.
 template <int R, int Panels, bool ByUnits>
 HWY_NOINLINE void tile(const float* a, const float* b, std::int64_t panel_stride, std::int64_t units, float* c,
-                       std::int64_t ldc, bool add, float alpha) {
+                       std::int64_t ldc, bool add, const float* alpha) {
   constexpr int kVectors = 2 * Panels;
   const D d;
   for (int r = 0; r < R; ++r) {
     for (int i = 0; i < kVectors * kLanes; i += 16) hwy::Prefetch(c + r * ldc + i);
   }
+  forget(ldc);
   V sum[R][kVectors];
   HWY_UNROLL(16)
   for (int r = 0; r < R; ++r) {
@@ -66,7 +67,8 @@ HWY_NOINLINE void tile(const float* a, const float* b, std::int64_t panel_stride
       for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(x, row[v], sum[r][v]);
     }
   }
-  const V scale = hn::Set(d, alpha);
+  forget(ldc);
+  const V scale = hn::Set(d, *alpha);
   HWY_UNROLL(16)
   for (int r = 0; r < R; ++r) {
     HWY_UNROLL(16)
@@ -88,7 +90,7 @@ void edge(const StripProduct& p, const float* b, float* c, std::int64_t columns)
       for (int v = 0; v < 2; ++v)
         hn::Store(load_partial(d, c + r * p.ldc + v * kLanes, count(v)), d, buffer + r * kPanel + v * kLanes);
   }
-  tile<R, 1, ByUnits>(static_cast<const float*>(p.a), b, 0, p.units, buffer, kPanel, p.add, p.alpha);
+  tile<R, 1, ByUnits>(static_cast<const float*>(p.a), b, 0, p.units, buffer, kPanel, p.add, &p.alpha);
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < 2; ++v)
       store_partial(hn::Load(d, buffer + r * kPanel + v * kLanes), d, c + r * p.ldc + v * kLanes, count(v));
@@ -103,10 +105,10 @@ void strip(const StripProduct& p) {
   // Few rows have too few sums to hide the latency of one: take two panels at once.
   if constexpr (3 * R <= kRows + 4) {
     for (; column + 2 * kPanel <= p.columns; column += 2 * kPanel, b += 2 * panel)
-      tile<R, 2, ByUnits>(a, b, panel, p.units, p.c + column, p.ldc, p.add, p.alpha);
+      tile<R, 2, ByUnits>(a, b, panel, p.units, p.c + column, p.ldc, p.add, &p.alpha);
   }
   for (; column + kPanel <= p.columns; column += kPanel, b += panel)
-    tile<R, 1, ByUnits>(a, b, panel, p.units, p.c + column, p.ldc, p.add, p.alpha);
+    tile<R, 1, ByUnits>(a, b, panel, p.units, p.c + column, p.ldc, p.add, &p.alpha);
   if (column < p.columns) edge<R, ByUnits>(p, b, p.c + column, p.columns - column);
 }
 

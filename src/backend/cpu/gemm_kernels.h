@@ -55,6 +55,13 @@ struct Kernels {
   void (*read)(const float* data, std::int64_t count);  // reads memory and does nothing with it
 };
 
+// Hides from the compiler what it knows of `x`. Tiles fill the registers to the last one; what a compiler computes before
+// their loop for use after it (addresses of rows of C) would push operands of the loop out to the stack.
+template <class T>
+inline __attribute__((always_inline)) void forget(T& x) {
+  asm volatile("" : "+r"(x));
+}
+
 // bf16 falls back to f32 where the instruction set has none.
 const Kernels& kernels_for(InstructionSet, bool bf16);
 
