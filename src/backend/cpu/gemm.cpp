@@ -17,8 +17,8 @@ constexpr std::int64_t kUnitBytes = 4;
 // An unpacked B is packed in parts of at most this size, which stay in the L3 cache while all rows of A pass.
 constexpr std::int64_t kPartUnits = (8 << 20) / kUnitBytes;
 constexpr std::int64_t kPartLength = 4096;  // units along k of one part
-constexpr std::int64_t kTaskStrips = 8;     // rows of a task: enough to pay for bringing B from L3 to L2
-constexpr std::int64_t kTaskColumns = 512;
+// Strips of a task: enough to pay for bringing B from L3 to L2. Columns: enough to pay for packing A.
+constexpr std::int64_t kLeastStrips = 4, kMostStrips = 8, kLeastColumns = 128;
 constexpr double kTaskCost = 2e6;  // operations that are worth a task of their own: some 20 us
 constexpr std::int64_t kTasks = 16;
 
@@ -130,10 +130,9 @@ void run_part(const Part& part) {
                        static_cast<double>(part.units) / static_cast<double>(units_of(p.k, part.kernels.bf16));
   const std::int64_t wanted = std::clamp(static_cast<std::int64_t>(operations(p) * share / kTaskCost), std::int64_t{1}, kTasks);
   const std::int64_t strips = ceil_div(p.m, part.kernels.rows), panels = part.panels();
-  const std::int64_t row_tasks = ceil_div(strips, kTaskStrips);
-  const std::int64_t widest = row_tasks > 1 ? kTaskColumns : part.columns;  // C of a task stays in the L2 cache
+  const std::int64_t row_tasks = std::max(ceil_div(strips, kMostStrips), std::min(wanted, ceil_div(strips, kLeastStrips)));
   const std::int64_t column_tasks =
-      std::min(panels, std::max(ceil_div(wanted, row_tasks), ceil_div(part.columns, widest)));
+      std::clamp(ceil_div(wanted, row_tasks), std::int64_t{1}, std::max<std::int64_t>(part.columns / kLeastColumns, 1));
   parallel_tasks(row_tasks * column_tasks, [&](std::int64_t task) {
     const std::int64_t i = task / column_tasks, j = task % column_tasks;
     run_task(part, cut(p.m, row_tasks, i), cut(p.m, row_tasks, i + 1), cut(panels, column_tasks, j),
