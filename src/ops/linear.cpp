@@ -13,8 +13,10 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const E
 
   Tensor y = x.like({rows, width});
   const bool keeps = recording({x, weight, bias, end.residual});
-  Tensor before_act;  // needed again only for the derivative of the activation
-  if (keeps && end.act != Unary::none) before_act = x.like({rows, width});
+  // For the derivative of the activation. Where nothing is added to it, what relu gives tells as much as what it was given.
+  const bool result_tells = end.act == Unary::relu && !end.residual;
+  Tensor before_act;
+  if (keeps && end.act != Unary::none && !result_tells) before_act = x.like({rows, width});
   const Dropout mask = current_dropout(end.dropout);
   const bool bf16 = bf16_products();
   Backend& backend = Backend::of(x.device());
@@ -24,7 +26,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const E
 
   return recorded("linear", y, {x, weight, bias, end.residual},
                   [x = recording({weight}) ? x.detach() : Tensor(), weight = recording({x}) ? weight.detach() : Tensor(),
-                   before_act, mask, act = end.act, bf16](const Tensor& dy, Grads& dx) {
+                   before_act = result_tells ? y.detach() : before_act, mask, act = end.act, bf16](const Tensor& dy, Grads& dx) {
     Backend& on = Backend::of(dy.device());
     Tensor dz = dy;
     const bool changed = act != Unary::none || mask;

@@ -7,7 +7,7 @@ namespace {
 
 // Rows whose logits exist at one time: few enough to bound memory, enough to keep the products efficient.
 std::int64_t rows_at_a_time(std::int64_t vocabulary) {
-  constexpr std::int64_t kLogits = std::int64_t{4} << 20;
+  constexpr std::int64_t kLogits = std::int64_t{8} << 20;
   return std::clamp<std::int64_t>(kLogits / vocabulary / 32 * 32, 64, 1024);
 }
 

@@ -18,7 +18,7 @@ constexpr std::int64_t kUnitBytes = 4;
 constexpr std::int64_t kPartUnits = (8 << 20) / kUnitBytes;
 constexpr std::int64_t kPartLength = 4096;  // units along k of one part
 // Strips of a task: enough to pay for bringing B from L3 to L2. Columns: enough to pay for packing A.
-constexpr std::int64_t kLeastStrips = 4, kMostStrips = 8, kLeastColumns = 128;
+constexpr std::int64_t kLeastStrips = 4, kLeastColumns = 128;
 constexpr double kTaskCost = 2e6;  // operations that are worth a task of their own: some 20 us
 constexpr std::int64_t kTasks = 16;
 
@@ -86,10 +86,12 @@ double operations(const MatrixProduct& p) {
 void run_task(const Part& part, std::int64_t row, std::int64_t row_end, std::int64_t panel, std::int64_t panel_end) {
   const MatrixProduct& p = part.p;
   const Kernels& kernels = part.kernels;
-  const std::int64_t strips = ceil_div(row_end - row, kernels.rows), rows = row_end - row;
+  const std::int64_t rows = row_end - row;
+  Strips strips{.count = ceil_div(rows, kernels.rows), .begin = {}};
+  for (std::int64_t i = 0; i <= strips.count; ++i) strips.begin[i] = cut(rows, strips.count, i);
   const std::int64_t strip_units = kernels.rows * kStripStride;
   const bool direct = rows == 1 && !p.transpose_a && !kernels.bf16;  // one row needs no packing
-  char* packed = direct ? nullptr : static_cast<char*>(scratch_a.get(strips * strip_units * kUnitBytes + 64));
+  char* packed = direct ? nullptr : static_cast<char*>(scratch_a.get(strips.count * strip_units * kUnitBytes + 64));
   // Panels whose block fills half of the L2 cache; the other half is for A and C.
   const std::int64_t group =
       std::max<std::int64_t>(static_cast<std::int64_t>(l2_cache_bytes()) / 2 / (part.block * kernels.panel * kUnitBytes), 1);
@@ -97,17 +99,14 @@ void run_task(const Part& part, std::int64_t row, std::int64_t row_end, std::int
   for (std::int64_t u = 0; u < part.units; u += part.block) {
     const std::int64_t units = std::min(part.block, part.units - u), begin = part.begin + u;
     const bool add = p.add || begin > 0, last = part.last && u + units == part.units;
-    for (std::int64_t s = 0; s < strips && !direct; ++s) {
-      const std::int64_t r = row + cut(rows, strips, s), count = row + cut(rows, strips, s + 1) - r;
-      kernels.pack_a(p.transpose_a ? p.a + r : p.a + r * p.lda, p.lda, p.transpose_a, p.k, begin, units, count,
-                     packed + s * strip_units * kUnitBytes);
-    }
+    if (!direct)
+      kernels.pack_a(p.transpose_a ? p.a + row : p.a + row * p.lda, p.lda, p.transpose_a, p.k, begin, units, strips, packed);
     const void* block = at(part.b, u * part.panels() * kernels.panel);
     for (std::int64_t g = 0; g < groups; ++g) {
       const std::int64_t from = panel + cut(panel_end - panel, groups, g), to = panel + cut(panel_end - panel, groups, g + 1);
       const std::int64_t column = from * kernels.panel, columns = std::min(to * kernels.panel, part.columns) - column;
-      for (std::int64_t s = 0; s < strips; ++s) {
-        const std::int64_t r = row + cut(rows, strips, s), count = row + cut(rows, strips, s + 1) - r;
+      for (std::int64_t s = 0; s < strips.count; ++s) {
+        const std::int64_t r = row + strips.begin[s], count = strips.rows(s);
         kernels.multiply({.a = direct ? static_cast<const void*>(p.a + r * p.lda + begin) : packed + s * strip_units * kUnitBytes,
                           .a_by_units = p.transpose_a,
                           .rows = count,

@@ -175,19 +175,23 @@ void pack_b(const float* b, std::int64_t ldb, bool transposed, std::int64_t k, s
 }
 
 void pack_a(const float* a, std::int64_t lda, bool transposed, std::int64_t k, std::int64_t begin, std::int64_t units,
-            std::int64_t rows, void* packed) {
+            const Strips& strips, void* packed) {
   std::int32_t* to = static_cast<std::int32_t*>(packed);
-  if (transposed) {  // whole vectors are stored: what is too much is overwritten by the next unit
-    for (std::int64_t u = 0; u < units; ++u) {
-      const float* even = a + 2 * (begin + u) * lda;
-      _mm512_storeu_si512(to + u * kRows, convert_pair(even, 2 * (begin + u) + 1 < k ? even + lda : nullptr, first(rows)));
-    }
+  if (transposed) {  // all strips together, as memory has them; whole vectors are stored: the next unit overwrites what is too much
+    for (std::int64_t u = 0; u < units; ++u)
+      for (std::int64_t s = 0; s < strips.count; ++s) {
+        const float* even = a + 2 * (begin + u) * lda + strips.begin[s];
+        _mm512_storeu_si512(to + s * kRows * kStripStride + u * kRows,
+                            convert_pair(even, 2 * (begin + u) + 1 < k ? even + lda : nullptr, first(strips.rows(s))));
+      }
     return;
   }
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t u = 0; u < units; u += kLanes)
-      _mm512_store_si512(to + r * kStripStride + u, convert_row(a + r * lda + 2 * (begin + u),
-                                                                std::min(k - 2 * (begin + u), 2 * (units - u))));
+  for (std::int64_t s = 0; s < strips.count; ++s)
+    for (std::int64_t r = 0; r < strips.rows(s); ++r)
+      for (std::int64_t u = 0; u < units; u += kLanes)
+        _mm512_store_si512(to + (s * kRows + r) * kStripStride + u,
+                           convert_row(a + (strips.begin[s] + r) * lda + 2 * (begin + u),
+                                       std::min(k - 2 * (begin + u), 2 * (units - u))));
 }
 
 double spin(std::int64_t steps) {

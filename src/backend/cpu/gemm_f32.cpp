@@ -187,20 +187,22 @@ void pack_b(const float* b, std::int64_t ldb, bool transposed, std::int64_t, std
 }
 
 void pack_a(const float* a, std::int64_t lda, bool transposed, std::int64_t, std::int64_t begin, std::int64_t units,
-            std::int64_t rows, void* packed) {
+            const Strips& strips, void* packed) {
   const D d;
   float* to = static_cast<float*>(packed);
-  if (transposed) {  // whole vectors are stored: what is too much is overwritten by the next unit
+  if (transposed) {  // all strips together, as memory has them; whole vectors are stored: the next unit overwrites what is too much
     for (std::int64_t u = 0; u < units; ++u)
-      for (std::int64_t r = 0; r < rows; r += kLanes)
-        hn::StoreU(load_partial(d, a + (begin + u) * lda + r, std::min<std::int64_t>(rows - r, kLanes)), d,
-                   to + u * kRows + r);
+      for (std::int64_t s = 0; s < strips.count; ++s)
+        for (std::int64_t r = 0, rows = strips.rows(s); r < rows; r += kLanes)
+          hn::StoreU(load_partial(d, a + (begin + u) * lda + strips.begin[s] + r, std::min<std::int64_t>(rows - r, kLanes)), d,
+                     to + s * kRows * kStripStride + u * kRows + r);
     return;
   }
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t u = 0; u < units; u += kLanes)
-      hn::Store(load_partial(d, a + r * lda + begin + u, std::min<std::int64_t>(units - u, kLanes)), d,
-                to + r * kStripStride + u);
+  for (std::int64_t s = 0; s < strips.count; ++s)
+    for (std::int64_t r = 0; r < strips.rows(s); ++r)
+      for (std::int64_t u = 0; u < units; u += kLanes)
+        hn::Store(load_partial(d, a + (strips.begin[s] + r) * lda + begin + u, std::min<std::int64_t>(units - u, kLanes)), d,
+                  to + (s * kRows + r) * kStripStride + u);
 }
 
 double spin(std::int64_t steps) {

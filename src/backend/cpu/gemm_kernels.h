@@ -20,6 +20,14 @@ namespace glossa::cpu {
 constexpr std::int64_t kBlockUnits = 384;
 constexpr std::int64_t kStripStride = kBlockUnits + 16;
 
+// Rows of A that a task packs at once, as strips of nearly equal size.
+constexpr std::int64_t kMostStrips = 8;
+struct Strips {
+  std::int64_t count;
+  std::int64_t begin[kMostStrips + 1];  // of each strip within the rows; the last is their number
+  std::int64_t rows(std::int64_t strip) const { return begin[strip + 1] - begin[strip]; }
+};
+
 struct StripProduct {  // C [rows, columns] (+)= alpha * A strip x B panels, over one block
   const void* a;
   bool a_by_units;         // packed from a transposed A
@@ -46,9 +54,9 @@ struct Kernels {
   // Units [begin, begin + units) of op(B)'s columns [0, columns), at most `panel`; b points at column 0, k at its end.
   void (*pack_b)(const float* b, std::int64_t ldb, bool transpose, std::int64_t k, std::int64_t begin,
                  std::int64_t units, std::int64_t columns, void* packed);
-  // Units [begin, begin + units) of op(A)'s rows [0, rows); a points at row 0.
+  // Units [begin, begin + units) of op(A)'s rows; a points at row 0. Strips come rows * kStripStride units apart.
   void (*pack_a)(const float* a, std::int64_t lda, bool transpose, std::int64_t k, std::int64_t begin,
-                 std::int64_t units, std::int64_t rows, void* packed);
+                 std::int64_t units, const Strips& strips, void* packed);
   void (*multiply)(const StripProduct&);
   void (*finish)(const StripEpilogue&);
   double (*spin)(std::int64_t steps);                    // arithmetic in registers; how many operations that was
