@@ -181,6 +181,8 @@ void pack_a(const float* a, std::int64_t lda, bool transposed, std::int64_t k, s
     for (std::int64_t u = 0; u < units; ++u)
       for (std::int64_t s = 0; s < strips.count; ++s) {
         const float* even = a + 2 * (begin + u) * lda + strips.begin[s];
+        __builtin_prefetch(even + 2 * kPrefetchUnits * lda);
+        __builtin_prefetch(even + (2 * kPrefetchUnits + 1) * lda);
         _mm512_storeu_si512(to + s * kRows * kStripStride + u * kRows,
                             convert_pair(even, 2 * (begin + u) + 1 < k ? even + lda : nullptr, first(strips.rows(s))));
       }
@@ -188,10 +190,13 @@ void pack_a(const float* a, std::int64_t lda, bool transposed, std::int64_t k, s
   }
   for (std::int64_t s = 0; s < strips.count; ++s)
     for (std::int64_t r = 0; r < strips.rows(s); ++r)
-      for (std::int64_t u = 0; u < units; u += kLanes)
+      for (std::int64_t u = 0; u < units; u += kLanes) {
+        const float* from = a + (strips.begin[s] + r) * lda + 2 * (begin + u);
+        __builtin_prefetch(from + kPrefetchRows * lda);
+        __builtin_prefetch(from + kPrefetchRows * lda + kLanes);
         _mm512_store_si512(to + (s * kRows + r) * kStripStride + u,
-                           convert_row(a + (strips.begin[s] + r) * lda + 2 * (begin + u),
-                                       std::min(k - 2 * (begin + u), 2 * (units - u))));
+                           convert_row(from, std::min(k - 2 * (begin + u), 2 * (units - u))));
+      }
 }
 
 double spin(std::int64_t steps) {

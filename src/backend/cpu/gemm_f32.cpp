@@ -192,17 +192,23 @@ void pack_a(const float* a, std::int64_t lda, bool transposed, std::int64_t, std
   float* to = static_cast<float*>(packed);
   if (transposed) {  // all strips together, as memory has them; whole vectors are stored: the next unit overwrites what is too much
     for (std::int64_t u = 0; u < units; ++u)
-      for (std::int64_t s = 0; s < strips.count; ++s)
+      for (std::int64_t s = 0; s < strips.count; ++s) {
+        const float* from = a + (begin + u) * lda + strips.begin[s];
+        hwy::Prefetch(from + kPrefetchUnits * lda);
         for (std::int64_t r = 0, rows = strips.rows(s); r < rows; r += kLanes)
-          hn::StoreU(load_partial(d, a + (begin + u) * lda + strips.begin[s] + r, std::min<std::int64_t>(rows - r, kLanes)), d,
+          hn::StoreU(load_partial(d, from + r, std::min<std::int64_t>(rows - r, kLanes)), d,
                      to + s * kRows * kStripStride + u * kRows + r);
+      }
     return;
   }
   for (std::int64_t s = 0; s < strips.count; ++s)
     for (std::int64_t r = 0; r < strips.rows(s); ++r)
-      for (std::int64_t u = 0; u < units; u += kLanes)
-        hn::Store(load_partial(d, a + (strips.begin[s] + r) * lda + begin + u, std::min<std::int64_t>(units - u, kLanes)), d,
+      for (std::int64_t u = 0; u < units; u += kLanes) {
+        const float* from = a + (strips.begin[s] + r) * lda + begin + u;
+        hwy::Prefetch(from + kPrefetchRows * lda);
+        hn::Store(load_partial(d, from, std::min<std::int64_t>(units - u, kLanes)), d,
                   to + (s * kRows + r) * kStripStride + u);
+      }
 }
 
 double spin(std::int64_t steps) {

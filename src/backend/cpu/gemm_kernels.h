@@ -20,6 +20,9 @@ namespace glossa::cpu {
 constexpr std::int64_t kBlockUnits = 384;
 constexpr std::int64_t kStripStride = kBlockUnits + 16;
 
+// How far ahead packing asks for A, whose rows are too short for the processor to see a stream in them.
+constexpr std::int64_t kPrefetchUnits = 8, kPrefetchRows = 2;
+
 // Rows of A that a task packs at once, as strips of nearly equal size.
 constexpr std::int64_t kMostStrips = 8;
 struct Strips {
