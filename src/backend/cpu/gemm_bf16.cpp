@@ -152,6 +152,10 @@ void pack_b(const float* b, std::int64_t ldb, bool transposed, std::int64_t k, s
     const __mmask16 masks[2] = {first(columns), first(columns - kLanes)};
     for (std::int64_t u = 0; u < units; ++u) {
       const float* even = b + 2 * (begin + u) * ldb;
+      for (int v = 0; v < kPanel; v += kLanes) {
+        __builtin_prefetch(even + 2 * kPrefetchUnits * ldb + v);
+        __builtin_prefetch(even + (2 * kPrefetchUnits + 1) * ldb + v);
+      }
       const bool odd = 2 * (begin + u) + 1 < k;
       for (int v = 0; v < 2; ++v)
         _mm512_store_si512(to + u * kPanel + v * kLanes,
