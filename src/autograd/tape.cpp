@@ -65,9 +65,14 @@ int Tape::slot_of(const Tensor& x) {
   const auto [it, made] = leaves_.try_emplace(leaf, 0);
   if (made) {
     // The whole parameter, of which x may be a part: parameters fill their storage from its beginning.
-    it->second = new_slot(leaf->gradient);
-    slots_[it->second].offset = 0;
-    slots_[it->second].leaf = leaf;
+    Slot slot;
+    slot.shape = leaf->shape;
+    slot.elements = leaf->shape.elements();
+    slot.dtype = leaf->dtype;
+    slot.device = leaf->device;
+    slot.leaf = leaf;
+    slots_.push_back(std::move(slot));
+    it->second = static_cast<int>(slots_.size()) - 1;
   }
   return it->second;
 }
@@ -91,20 +96,16 @@ Tensor Tape::gradient(const Tensor& watched) const {
 
 // The memory of the slot's gradient; `empty` tells that nothing was written there yet.
 Tensor Tape::base_gradient(Slot& slot, bool& empty) {
-  if (slot.leaf) {
-    empty = slot.leaf->fresh;
-    slot.leaf->fresh = false;
-    return slot.leaf->gradient;
-  }
-  empty = !slot.gradient;
+  Tensor& gradient = gradient_of(slot);
+  empty = !gradient;
   if (empty) {
-    slot.gradient = Tensor::empty(slot.shape, slot.dtype, slot.device);
-  } else if (slot.gradient.storage().use_count() > 1) {  // adopted from a neighbour that still reads it
+    gradient = Tensor::empty(slot.shape, slot.dtype, slot.device);
+  } else if (gradient.storage().use_count() > 1) {  // adopted from a neighbour that still reads it
     Tensor own = Tensor::empty(slot.shape, slot.dtype, slot.device);
-    Backend::of(slot.device).copy(slot.gradient, own);
-    slot.gradient = own;
+    Backend::of(slot.device).copy(gradient, own);
+    gradient = own;
   }
-  return slot.gradient;
+  return gradient;
 }
 
 Grads::Slot Grads::operator[](int input) {
@@ -166,8 +167,8 @@ void Grads::Slot::operator+=(const Tensor& g) {
   Tape::Slot& slot = tape_.slots_[slot_];
   check(g.elements() == place_->elements(), Code::internal, "a gradient of shape {} for a tensor of shape {}",
         to_string(g.shape()), to_string(place_->shape()));
-  if (!slot.leaf && !slot.gradient && g.elements() == slot.elements && g.dense()) {
-    slot.gradient = g.view(slot.shape).detach();
+  if (Tensor& gradient = Tape::gradient_of(slot); !gradient && g.elements() == slot.elements && g.dense()) {
+    gradient = g.view(slot.shape).detach();
     return;
   }
   const Into target = into();

@@ -10,11 +10,14 @@
 
 namespace glossa {
 
-// The gradient of a parameter. It outlives tapes and adds up until it is cleared.
+// The gradient of a parameter. It outlives tapes and adds up until it is cleared. It has no memory before it is written:
+// in training it takes what activations leave behind as the walk frees them.
 struct Leaf {
-  Tensor gradient;       // dense, of the shape of the whole parameter
-  bool fresh = true;     // cleared: the first writer overwrites
+  Shape shape;  // of the whole parameter
+  DType dtype = DType::f32;
+  Device device = {};
   bool trainable = true;
+  Tensor gradient = {};  // dense, of that shape
 };
 
 class Tape;
@@ -114,6 +117,7 @@ class Tape {
   int index_of(const Tensor& x) const;  // of the slot that the tensor names, if it is one of this tape's; else -1
   int slot_of(const Tensor& x);         // the same, and slots for parameters
   int new_slot(const Tensor& x);
+  static Tensor& gradient_of(Slot& slot) { return slot.leaf ? slot.leaf->gradient : slot.gradient; }
   Tensor base_gradient(Slot& slot, bool& empty);
 
   Options options_;

@@ -94,9 +94,7 @@ Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const 
     }
   }
   if (options_.training) {
-    data->leaf = std::make_shared<Leaf>();
-    data->leaf->trainable = trainable;
-    if (trainable) data->leaf->gradient = Tensor::empty(shape, options_.dtype, options_.device);
+    data->leaf = std::make_shared<Leaf>(Leaf{.shape = shape, .dtype = options_.dtype, .device = options_.device, .trainable = trainable});
     data->value.storage()->leaf = data->leaf;
   } else {
     data->value.storage()->frozen = true;
@@ -114,7 +112,7 @@ std::int64_t ParameterList::elements() const {
 
 void ParameterList::clear_gradients() {
   for (const Parameter& p : all_)
-    if (p.trainable()) p.leaf().fresh = true;
+    if (p.trainable()) p.leaf().gradient = {};
 }
 
 namespace {

@@ -21,8 +21,9 @@ std::uint64_t floats_per_token(const TransformerConfig& c) {
   const auto f = static_cast<std::uint64_t>(c.encoder_ffn_dim), g = static_cast<std::uint64_t>(c.decoder_ffn_dim);
   const std::uint64_t self = 3 * d + d + 2 * d;  // queries, keys and values; their mix; sum and norm
   const std::uint64_t cross = d + 2 * d + d + 2 * d;
-  return static_cast<std::uint64_t>(c.encoder_layers) * (self + 2 * f + 2 * d) +
-         static_cast<std::uint64_t>(c.decoder_layers) * (self + cross + 2 * g + 2 * d);
+  const std::uint64_t inner = c.activation_function == Unary::relu ? 1 : 2;  // after the activation, and before
+  return static_cast<std::uint64_t>(c.encoder_layers) * (self + inner * f + 2 * d) +
+         static_cast<std::uint64_t>(c.decoder_layers) * (self + cross + inner * g + 2 * d);
 }
 
 // The number in a file of /proc or /sys after `key`; 0 if there is none.
@@ -46,14 +47,17 @@ Estimate estimate(const EstimateInput& in) {
   const auto parameters = static_cast<std::uint64_t>(in.parameters);
   const std::uint64_t average = in.recipe.ema_decay > 0 ? parameters : 0;
   const std::uint64_t kept = parameters + static_cast<std::uint64_t>(in.state) + average;
-  e.weights = kFloat * (kept + parameters);  // and the gradients
+  e.weights = kFloat * kept;
   e.checkpoint = kFloat * kept;
   const auto tokens = static_cast<std::uint64_t>(in.recipe.max_tokens);
   const TransformerConfig& c = in.config;
-  e.activations = kFloat * tokens * floats_per_token(c);
+  std::uint64_t activations = kFloat * tokens * floats_per_token(c);
   if (in.recipe.gradient_checkpointing)  // the inputs of layers, and one layer in full
-    e.activations = e.activations / static_cast<std::uint64_t>(c.encoder_layers + c.decoder_layers) +
-                    kFloat * tokens * static_cast<std::uint64_t>((c.encoder_layers + c.decoder_layers) * c.d_model);
+    activations = activations / static_cast<std::uint64_t>(c.encoder_layers + c.decoder_layers) +
+                  kFloat * tokens * static_cast<std::uint64_t>((c.encoder_layers + c.decoder_layers) * c.d_model);
+  // Gradients take the place of activations as these are freed, unless those of an earlier batch are there already.
+  const std::uint64_t gradients = kFloat * parameters;
+  e.batch = in.recipe.gradient_accumulation_steps > 1 ? activations + gradients : std::max(activations, gradients);
   const double peak = cpu::measure_peak_flops(in.bf16, thread_count());
   e.seconds = static_cast<double>(in.steps * in.recipe.gradient_accumulation_steps) * in.batch_flops / (0.5 * peak);
   return e;
@@ -63,7 +67,7 @@ std::string Estimate::summary() const {
   const auto mib = [](std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   return fmt::format("about {:.0f} MiB of memory ({:.0f} for weights and optimizer, {:.0f} for a batch), {:.0f} MiB of disk for each "
                      "checkpoint, {:.1f} minutes",
-                     mib(memory()), mib(weights), mib(activations), mib(checkpoint), seconds / 60);
+                     mib(memory()), mib(weights), mib(batch), mib(checkpoint), seconds / 60);
 }
 
 std::uint64_t available_memory() {

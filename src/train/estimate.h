@@ -9,12 +9,12 @@
 namespace glossa {
 
 struct Estimate {
-  std::uint64_t weights = 0;     // bytes of weights, gradients, moments and averages
-  std::uint64_t activations = 0;  // bytes that the largest batch keeps for the backward pass
+  std::uint64_t weights = 0;     // bytes of weights, moments and averages
+  std::uint64_t batch = 0;       // bytes of what the largest batch keeps for the backward pass, and of gradients
   std::uint64_t checkpoint = 0;  // bytes of one checkpoint
   double seconds = 0;            // of updates, if half of the processor's measured peak is used
 
-  std::uint64_t memory() const { return weights + activations; }
+  std::uint64_t memory() const { return weights + batch; }
   std::string summary() const;
 };
 

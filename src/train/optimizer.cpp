@@ -24,7 +24,7 @@ Optimizer::Optimizer(const ParameterList& parameters, const TrainRecipe& recipe)
 double Optimizer::gradient_norm() const {
   double sum = 0;
   for (const Item& item : items_)
-    if (const Leaf& leaf = item.parameter.leaf(); !leaf.fresh) sum += Backend::of(leaf.gradient.device()).sum_of_squares(leaf.gradient);
+    if (const Leaf& leaf = item.parameter.leaf(); leaf.gradient) sum += Backend::of(leaf.gradient.device()).sum_of_squares(leaf.gradient);
   return std::sqrt(sum);
 }
 
@@ -32,7 +32,7 @@ void Optimizer::update(double learning_rate, double gradient_scale, std::int64_t
   const auto f = [](double x) { return static_cast<float>(x); };
   for (Item& item : items_) {
     const Leaf& leaf = item.parameter.leaf();
-    if (leaf.fresh) continue;
+    if (!leaf.gradient) continue;
     Tensor weight = item.parameter.value();
     Backend& backend = Backend::of(weight.device());
     // Vectors (biases and gains) are not decayed: they do not multiply one another, so they need no restraint.

@@ -186,9 +186,9 @@ void Run::check_resources() const {
   const std::uint64_t memory = available_memory(), disk = free_space(run_);
   const double mib = 1 << 20;
   // What is allocated already counts as used.
-  check(e.activations <= memory, Code::memory,
+  check(e.batch <= memory, Code::memory,
         "the run needs about {:.0f} MiB of memory more, {:.0f} are free; train.max_tokens and train.gradient_checkpointing change that",
-        static_cast<double>(e.activations) / mib, static_cast<double>(memory) / mib);
+        static_cast<double>(e.batch) / mib, static_cast<double>(memory) / mib);
   // One checkpoint is written before an older one is removed, and the finished model stands beside them.
   const auto copies = static_cast<std::uint64_t>(std::max(recipe_.train.save_total_limit, recipe_.train.average_checkpoints) + 3);
   check(e.checkpoint * copies <= disk, Code::write,

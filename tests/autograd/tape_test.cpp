@@ -159,7 +159,7 @@ TEST(Tape, TiedParametersAdd) {
 
 TEST(Tape, PartsOfAParameterLeaveTheRestZero) {
   Square p(3);
-  Backend::of(kReference).fill(p.w.leaf().gradient, 777);  // of an earlier step, cleared by `fresh`
+  p.w.leaf().gradient = ones({3, 3});  // of an earlier step
   p.list.clear_gradients();
   Tape tape;
   tape.backward_from(linear(ones({1, 3}), p.w.value().slice(0, 1, 2), {}), ones({1, 1}));
@@ -173,21 +173,21 @@ TEST(Tape, GradientsOfParametersAddUpUntilCleared) {
     tape.backward_from(linear(ones({1, 2}), p.w, {}), ones({1, 2}));
     EXPECT_THAT(values(p.gradient()), Each(step));
   }
-  EXPECT_FALSE(p.w.leaf().fresh);
+  EXPECT_TRUE(p.w.leaf().gradient);
   p.list.clear_gradients();
-  EXPECT_TRUE(p.w.leaf().fresh);
+  EXPECT_FALSE(p.w.leaf().gradient);
   Tape tape;
   tape.backward_from(linear(ones({1, 2}), p.w, {}), ones({1, 2}));
   EXPECT_THAT(values(p.gradient()), Each(1));
 }
 
-TEST(Tape, ParametersNotReachedStayFresh) {
+TEST(Tape, ParametersNotReachedHaveNoGradient) {
   Square p(2), q(2);
   Tape tape;
   linear(ones({1, 2}), q.w, {});
   tape.backward_from(linear(ones({1, 2}), p.w, {}), ones({1, 2}));
-  EXPECT_FALSE(p.w.leaf().fresh);
-  EXPECT_TRUE(q.w.leaf().fresh);
+  EXPECT_TRUE(p.w.leaf().gradient);
+  EXPECT_FALSE(q.w.leaf().gradient);
 }
 
 TEST(Tape, FrozenParametersAreConstants) {
@@ -196,7 +196,7 @@ TEST(Tape, FrozenParametersAreConstants) {
   Tape tape;
   EXPECT_FALSE(recording({p.w}));
   EXPECT_EQ(linear(ones({1, 2}), p.w, {}).slot(), -1);
-  EXPECT_TRUE(p.w.leaf().fresh);
+  EXPECT_FALSE(p.w.leaf().gradient);
 }
 
 // ---- watching ----
