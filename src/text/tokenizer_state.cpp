@@ -9,6 +9,8 @@
 namespace glossa {
 namespace {
 
+constexpr std::size_t kMostAround = 1024;  // usual are one or two
+
 // Whether a step leaves bytes alone that are no characters.
 bool steps_take_bytes(const PreTokenizer& steps) {
   return gives_bytes(steps) && std::all_of(steps.begin(), steps.end(), [](const auto& step) {
@@ -48,12 +50,15 @@ TokenizerState::TokenizerState(TokenizerParts parts)
       frame_(frame_of(parts_.post_processor)) {
   if (const auto* model = std::get_if<BpeModel>(&parts_.model)) bpe_.emplace(*model, bytes_, parts_.origin);
   const Token known = parts_.vocabulary().size();
+  std::vector<AddedTokenFinder::Pattern> patterns, normalized_patterns;
   for (const AddedToken& token : parts_.added_tokens) {
     const std::string piece = token.normalized ? normalize(parts_.normalizer, token.content) : token.content;
-    (token.normalized ? normalized_finder_ : finder_).add(token, piece);
+    (token.normalized ? normalized_patterns : patterns).push_back({&token, piece});
     added_[token.id] = {piece, token.special};
     if (token.id >= known) beyond_model_[token.content] = token.id;
   }
+  finder_ = AddedTokenFinder(patterns);
+  normalized_finder_ = AddedTokenFinder(normalized_patterns);
   check_ids_of_post_processor();
   if (parts_.decoder.size() == 1 && std::holds_alternative<decoder::ByteLevel>(parts_.decoder[0])) {
     decoded_ends_.push_back(0);
@@ -69,6 +74,9 @@ TokenizerState::~TokenizerState() {
 }
 
 void TokenizerState::check_ids_of_post_processor() const {
+  check(frame_.before.size() + frame_.after.size() <= kMostAround, Code::tokenizer,
+        "{}: post_processor: {} tokens around each text; at most {} are allowed", parts_.origin,
+        frame_.before.size() + frame_.after.size(), kMostAround);
   for (const auto* ids : {&frame_.before, &frame_.after})
     for (const Token id : *ids)
       check(id < size(), Code::tokenizer, "{}: post_processor: the id {} does not exist; there are {} tokens",
