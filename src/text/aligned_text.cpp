@@ -1,5 +1,7 @@
 #include "text/aligned_text.h"
 
+#include "base/error.h"
+
 namespace glossa {
 namespace {
 
@@ -10,7 +12,7 @@ bool continues(char byte) {
 }  // namespace
 
 void AlignedText::reset(std::string_view text, std::uint32_t at, bool tracked) {
-  view_ = text, at_ = at, tracked_ = tracked, moved_ = false;
+  view_ = text, given_ = text.size(), at_ = at, tracked_ = tracked, moved_ = false;
 }
 
 void AlignedText::reset_to_part(const AlignedText& whole, std::uint32_t begin, std::uint32_t end) {
@@ -45,7 +47,16 @@ void Rewrite::keep(std::uint32_t begin, std::uint32_t end) {
     text_.spare_from_.insert(text_.spare_from_.end(), text_.from_.begin() + begin, text_.from_.begin() + end);
 }
 
+void Rewrite::check_size(std::size_t more) const {
+  const std::size_t size = text_.spare_text_.size() + more;
+  check(size / 32 <= text_.given_ + 16 && size < std::uint64_t{1} << 31, Code::size,
+        "the tokenizer makes {} bytes of text into {}; at most 32 times as many are allowed, and fewer than "
+        "2^31",
+        text_.given_, size);
+}
+
 void Rewrite::put(std::string_view text, std::uint32_t begin, std::uint32_t end) {
+  check_size(text.size());
   text_.spare_text_ += text;
   if (text_.tracked_)
     text_.spare_from_.insert(text_.spare_from_.end(), text.size(),
@@ -53,6 +64,7 @@ void Rewrite::put(std::string_view text, std::uint32_t begin, std::uint32_t end)
 }
 
 void Rewrite::finish() {
+  check_size(0);
   text_.text_.swap(text_.spare_text_);
   text_.from_.swap(text_.spare_from_);
   text_.view_ = text_.text_;

@@ -13,7 +13,8 @@ struct Offsets {  // bytes [begin, end) of the text given; what covers a part of
   bool operator==(const Offsets&) const = default;
 };
 
-// Reused from text to text, so that nothing is allocated once its buffers have grown. Fewer than 2^31 bytes.
+// Reused from text to text, so that nothing is allocated once its buffers have grown. Fewer than 2^31 bytes, and no
+// more than 32 times (and 512) those it began with: what a hostile tokenizer can make of a text is bounded.
 class AlignedText {
  public:
   // `text` must outlive its use here. `at`: where it begins in the text given.
@@ -29,6 +30,7 @@ class AlignedText {
  private:
   friend class Rewrite;
   std::string_view view_;
+  std::size_t given_ = 0;  // bytes at the beginning
   std::uint32_t at_ = 0;
   bool tracked_ = false,
        moved_ = false;  // moved_: from_ holds the offsets of each byte; else they are as given
@@ -36,7 +38,7 @@ class AlignedText {
   std::vector<Offsets> from_, spare_from_;
 };
 
-// Writes a new version of a text from front to back.
+// Writes a new version of a text from front to back. Error(size) if it grows too large.
 class Rewrite {
  public:
   explicit Rewrite(AlignedText& text);
@@ -49,6 +51,8 @@ class Rewrite {
   void finish();  // the text is the new one from here on
 
  private:
+  void check_size(std::size_t more) const;
+
   AlignedText& text_;
 };
 

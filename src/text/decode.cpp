@@ -1,5 +1,6 @@
 #include "text/decode.h"
 
+#include "base/error.h"
 #include "base/unicode.h"
 #include "text/byte_level.h"
 
@@ -14,13 +15,21 @@ std::string joined(const Pieces& pieces) {
   return all;
 }
 
-void replace_all(std::string& text, std::string_view pattern, std::string_view content) {
+std::size_t bytes_of(const Pieces& pieces) {
+  std::size_t size = 0;
+  for (const std::string& p : pieces) size += p.size();
+  return size;
+}
+
+void replace_all(std::string& text, std::string_view pattern, std::string_view content, std::size_t most) {
   if (pattern.empty() || text.find(pattern) == text.npos) return;
   std::string out;
   std::size_t at = 0;
   for (std::size_t found; (found = text.find(pattern, at)) != text.npos; at = found + pattern.size()) {
     out.append(text, at, found - at);
     out += content;
+    check(out.size() + text.size() - found - pattern.size() <= most, Code::size,
+          "the tokenizer's decoder makes text more than 32 times longer where it replaces {}", quoted(pattern));
   }
   text = out.append(text, at);
 }
@@ -43,6 +52,7 @@ int fallback_byte(std::string_view piece) {
 struct Apply {
   Pieces& pieces;
   bool exact;
+  std::size_t most;  // bytes that they may become
 
   void operator()(const decoder::ByteLevel&) const {
     std::string bytes;
@@ -52,12 +62,12 @@ struct Apply {
 
   void operator()(const decoder::Metaspace& step) const {
     for (std::size_t i = 0; i < pieces.size(); ++i)
-      replace_all(pieces[i], step.replacement, i == 0 && step.prepend_scheme != "never" ? "" : " ");
+      replace_all(pieces[i], step.replacement, i == 0 && step.prepend_scheme != "never" ? "" : " ", most);
   }
 
   void operator()(const decoder::Bpe& step) const {
     for (std::size_t i = 0; i < pieces.size(); ++i)
-      replace_all(pieces[i], step.suffix, i + 1 == pieces.size() ? "" : " ");
+      replace_all(pieces[i], step.suffix, i + 1 == pieces.size() ? "" : " ", most);
   }
 
   // Bytes in a row that are no text are as many U+FFFD.
@@ -99,7 +109,12 @@ struct Apply {
   }
 
   void operator()(const decoder::Replace& step) const {
-    for (std::string& p : pieces) replace_all(p, step.pattern, step.content);
+    std::size_t size = bytes_of(pieces);
+    for (std::string& p : pieces) {
+      size -= p.size();
+      replace_all(p, step.pattern, step.content, most - size);
+      size += p.size();
+    }
   }
 };
 
@@ -111,7 +126,8 @@ std::string decode(const Decoder& decoder, Pieces pieces, bool exact) {
     for (std::size_t i = 0; i < pieces.size(); ++i) text += (i > 0 ? " " : "") + pieces[i];
     return text;
   }
-  for (const auto& step : decoder) std::visit(Apply{pieces, exact}, step);
+  const std::size_t most = 32 * (bytes_of(pieces) + 16);
+  for (const auto& step : decoder) std::visit(Apply{pieces, exact, most}, step);
   std::string text = joined(pieces);
   // Bytes of several pieces may have met only after their decoder.
   return exact || !utf8_error(text) ? text : utf8_repaired(text);

@@ -36,7 +36,7 @@ using Step = std::variant<ByteLevel, Metaspace, Bpe, ByteFallback, Fuse, Strip, 
 using Decoder = std::vector<decoder::Step>;
 
 // Joins pieces to text. Without any step, spaces go between them. `exact`: bytes that form no character stay;
-// else they are U+FFFD as the library has it.
+// else they are U+FFFD as the library has it. Error(size) if a Replace makes the text more than 32 times longer.
 std::string decode(const Decoder& decoder, std::vector<std::string> pieces, bool exact);
 
 }  // namespace glossa

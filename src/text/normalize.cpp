@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/error.h"
 #include "text/byte_level.h"
 #include "text/unicode_classes.h"
 
@@ -203,8 +202,6 @@ void replace(AlignedText& text, const normalizer::Replace& how) {
     rewrite.keep(at, static_cast<Position>(found));
     at = static_cast<Position>(found + how.pattern.size());
     rewrite.put(how.content, static_cast<Position>(found + last), at);
-    check(rewrite.size() / 64 <= view.size() + 1024, Code::size,
-          "the tokenizer's Replace of {} makes text more than 64 times longer", quoted(how.pattern));
   }
   rewrite.keep(at, static_cast<Position>(view.size()));
   rewrite.finish();
@@ -270,13 +267,9 @@ struct Apply {
 }  // namespace
 
 void normalize(const Normalizer& normalizer, AlignedText& text) {
-  const std::size_t size = text.view().size();
   for (const auto& step : normalizer) {
     if (text.view().empty()) return;
     std::visit(Apply{text}, step);
-    check(text.view().size() / 32 <= size + 2048, Code::size,
-          "the tokenizer's normalizer makes {} bytes of text into {}, more than 32 times as many", size,
-          text.view().size());
   }
 }
 

@@ -39,7 +39,7 @@ using Step = std::variant<Unicode, Lowercase, Strip, StripAccents, Replace, Prep
 
 using Normalizer = std::vector<normalizer::Step>;
 
-// Applies all steps to well-formed UTF-8. Error(size) if the text grows beyond 32 times its size.
+// Applies all steps to well-formed UTF-8.
 void normalize(const Normalizer& normalizer, AlignedText& text);
 std::string normalize(const Normalizer& normalizer, std::string_view text);
 
