@@ -141,7 +141,9 @@ struct DecodeOptions {
   bool skip_special = false;
 };
 
-std::vector<Token> parse_ids(std::string_view line, const std::string& name, std::uint64_t number) {
+// `most`: ids are less than this.
+std::vector<Token> parse_ids(std::string_view line, std::int64_t most, const std::string& name,
+                             std::uint64_t number) {
   std::vector<Token> ids;
   const char *at = line.data(), *const end = at + line.size();
   for (;;) {
@@ -152,6 +154,8 @@ std::vector<Token> parse_ids(std::string_view line, const std::string& name, std
     const std::string_view word(at, static_cast<std::size_t>(std::find(at, end, ' ') - at));
     check(error == std::errc() && (next == end || *next == ' ' || *next == '\t'), Code::text_data,
           "{}: line {}: {} is not a token id", name, number, quoted(word));
+    check(id >= 0 && id < most, Code::text_data,
+          "{}: line {}: there is no token {}; ids of the tokenizer go from 0 to {}", name, number, id, most - 1);
     ids.push_back(id);
     at = next;
   }
@@ -161,7 +165,7 @@ void decode(const DecodeOptions& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   convert_lines(o.input, [&](std::string_view line, std::uint64_t number) {
     const std::string name = o.input.path == "-" ? "standard input" : shown(o.input.path);
-    return tokenizer.decode(parse_ids(line, name, number), o.skip_special);
+    return tokenizer.decode(parse_ids(line, tokenizer.size(), name, number), o.skip_special);
   });
 }
 
@@ -217,6 +221,8 @@ void train(TrainOptions o) {
     if (o.type == name) t.kind = kind;
   const bool bytes = t.kind == TokenizerKind::byte_bpe;
   const std::string form = o.normalization.empty() ? bytes ? "none" : "nfc" : o.normalization;
+  check(!bytes || form == "none", Code::bad_value,
+        "--normalization {}: byte_bpe keeps text as it is, and goes with none only", form);
   t.normalization =
       form == "none" ? std::nullopt : std::optional(form == "nfc" ? Normalization::nfc : Normalization::nfkc);
   t.append_eos = !o.no_eos;

@@ -112,7 +112,7 @@ class Scan {
 // Builds the tree.
 class Builder final : public JsonEvents {
  public:
-  explicit Builder(std::string_view origin) : origin_(origin) {}
+  Builder(std::string_view origin, std::uint64_t most) : origin_(origin), most_(most) {}
   Json take() { return std::move(root_); }
 
   void null(Place) override { put(nullptr); }
@@ -134,6 +134,7 @@ class Builder final : public JsonEvents {
  private:
   template <class Value>
   Json* put(Value&& value) {
+    check(++values_ <= most_, Code::count, "{}: JSON of more than the {} values allowed", origin_, most_);
     Json* place = &root_;
     if (!open_.empty() && open_.back()->is_array()) {
       place = &open_.back()->get_ref<Json::array_t&>().emplace_back();
@@ -145,6 +146,8 @@ class Builder final : public JsonEvents {
   }
 
   std::string_view origin_;
+  const std::uint64_t most_;
+  std::uint64_t values_ = 0;
   Json root_;
   std::vector<Json*> open_;  // only the last of them changes, so the addresses of the others stay
   Json* member_ = nullptr;   // where the value of the key just read goes
@@ -194,7 +197,7 @@ void scan_json(std::string_view text, std::string_view origin, const Limits& lim
 }
 
 Json parse_json(std::string_view text, std::string_view origin, const Limits& limits) {
-  Builder builder(origin);
+  Builder builder(origin, limits.json_values);
   scan_json(text, origin, limits, builder);
   return builder.take();
 }

@@ -40,7 +40,7 @@ void scan_json(std::string_view text, std::string_view origin, const Limits& lim
 
 // Parses one document. Refused, with `origin` and the byte offset: what is not RFC 8259, ill-formed UTF-8,
 // lone surrogates, duplicate keys, nesting beyond limits.json_depth (Code::depth), more than
-// limits.json_bytes (Code::size), bytes after the document.
+// limits.json_bytes (Code::size), more than limits.json_values (Code::count), bytes after the document.
 Json parse_json(std::string_view text, std::string_view origin, const Limits& limits = {});
 Json read_json(const std::filesystem::path& path, const Limits& limits = {});
 

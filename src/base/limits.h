@@ -9,6 +9,7 @@ struct Limits {
   std::uint64_t json_bytes = 512u << 20;       // one JSON document (large vocabularies are some 30 MB)
   std::uint64_t json_token_bytes = 16u << 20;  // one string or number of it
   int json_depth = 64;                         // nesting of arrays and objects
+  std::uint64_t json_values = 10'000'000;      // of a document held as a tree, which takes some 100 bytes for each
   std::uint64_t safetensors_header_bytes = 100'000'000;  // the format's own limit
   std::uint64_t tensors = 1'000'000;                     // tensors in one file
   std::uint64_t metadata_bytes = 1u << 20;               // all of a safetensors file's __metadata__

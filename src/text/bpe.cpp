@@ -29,7 +29,7 @@ DropoutNumbers::DropoutNumbers(double probability, std::uint64_t seed, std::uint
       threshold_(static_cast<std::uint64_t>(std::ldexp(probability, 32))) {}
 
 Bpe::Bpe(const BpeModel& model, bool bytes, std::string_view origin)
-    : model_(model), bytes_(bytes), plain_(!model.continuing_subword_prefix && !model.end_of_word_suffix) {
+    : model_(model), origin_(origin), bytes_(bytes), plain_(!model.continuing_subword_prefix && !model.end_of_word_suffix) {
   if (model.unk_token) unk_ = model.vocabulary.find(*model.unk_token);
   for (int b = 0; b < 256; ++b) {
     byte_ids_[b] = model.vocabulary.find(byte_names()[b]);
@@ -38,20 +38,20 @@ Bpe::Bpe(const BpeModel& model, bool bytes, std::string_view origin)
   slots_.assign(std::bit_ceil(2 * model.merges.size() + 2), {0, kNone});
   merged_.reserve(model.merges.size());
   for (std::size_t rank = 0; rank < model.merges.size(); ++rank)
-    add_merge(static_cast<std::uint32_t>(rank), origin);
+    add_merge(static_cast<std::uint32_t>(rank));
 }
 
-void Bpe::add_merge(std::uint32_t rank, std::string_view origin) {
+void Bpe::add_merge(std::uint32_t rank) {
   const auto [left, right] = model_.merges[rank];
   const std::string_view a = model_.vocabulary[left], b = model_.vocabulary[right];
   const std::size_t prefix = model_.continuing_subword_prefix.value_or("").size();
   check(b.size() >= prefix, Code::tokenizer,
-        "{}: model.merges[{}]: {} is shorter than the continuing_subword_prefix {} it is to lose", origin,
+        "{}: model.merges[{}]: {} is shorter than the continuing_subword_prefix {} it is to lose", origin_,
         rank, quoted(b), quoted(model_.continuing_subword_prefix.value_or("")));
   const std::string joined = std::string(a) + std::string(b.substr(prefix));
   const Token id = model_.vocabulary.find(joined);
   check(id >= 0, Code::tokenizer, "{}: model.merges[{}]: {} and {} make {}, which is not in the vocabulary",
-        origin, rank, quoted(a), quoted(b), quoted(joined));
+        origin_, rank, quoted(a), quoted(b), quoted(joined));
   merged_.push_back(id);
   const std::uint64_t pair = pair_of(left, right);
   std::size_t slot = hash_mix(pair, hash_seed());
@@ -59,7 +59,7 @@ void Bpe::add_merge(std::uint32_t rank, std::string_view origin) {
     const Slot& s = slots_[slot &= slots_.size() - 1];
     if (s.rank == kNone) break;
     check(s.pair != pair, Code::tokenizer, "{}: model.merges[{}] and [{}] are the same pair, {} and {}",
-          origin, s.rank, rank, quoted(a), quoted(b));
+          origin_, s.rank, rank, quoted(a), quoted(b));
   }
   slots_[slot] = {pair, rank};
 }
@@ -73,7 +73,7 @@ std::uint32_t Bpe::rank_of(Token left, Token right) const {
 }
 
 Token Bpe::unknown() const {
-  check(unk_ >= 0, Code::tokenizer, "the tokenizer's unk_token {} is needed and not in its vocabulary",
+  check(unk_ >= 0, Code::tokenizer, "{}: the unk_token {} is needed and not in the vocabulary", origin_,
         quoted(*model_.unk_token));
   return unk_;
 }
@@ -181,6 +181,10 @@ class Bpe::LongWord {
         symbols_(scratch.symbols_),
         count_(static_cast<std::uint32_t>(symbols_.size())) {
     if (s_.waiting_.empty()) s_.waiting_.resize(bpe.merged_.size());
+    // What is left of a word that memory did not suffice for.
+    for (const std::uint32_t rank : s_.active_) s_.waiting_[rank].clear();
+    s_.active_.clear();
+    s_.early_.clear();
     s_.next_.resize(count_);
     s_.previous_.resize(count_);
     for (std::uint32_t i = 0; i < count_; ++i) s_.next_[i] = i + 1, s_.previous_[i] = i - 1;

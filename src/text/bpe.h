@@ -48,7 +48,7 @@ class DropoutNumbers {
 class Bpe {
  public:
   // `bytes`: words come as bytes that stand for their GPT-2 names. Error(tokenizer) for merges that name what
-  // is not there; `origin` names the file.
+  // is not there; `origin` names the file, and must outlive this as the model must.
   Bpe(const BpeModel& model, bool bytes, std::string_view origin);
 
   class Scratch {
@@ -75,7 +75,7 @@ class Bpe {
 
   class LongWord;
 
-  void add_merge(std::uint32_t rank, std::string_view origin);
+  void add_merge(std::uint32_t rank);
   std::uint32_t rank_of(Token left, Token right) const;
   bool begin_plain_bytes(std::string_view word, std::vector<Symbol>& symbols) const;
   void begin(std::string_view word, Scratch& scratch) const;
@@ -85,6 +85,7 @@ class Bpe {
   void join(std::vector<Symbol>& symbols, std::vector<std::uint32_t>& ranks, std::size_t at) const;
 
   const BpeModel& model_;
+  const std::string_view origin_;
   const bool bytes_, plain_;  // plain_: no affixes
   Token unk_ = -1;
   std::array<Token, 256> byte_ids_;      // of a byte's name, or -1

@@ -13,6 +13,10 @@ constexpr std::int64_t kMostTokens = INT32_MAX;
 // Templates put a handful of tokens around a text.
 constexpr std::size_t kTemplatePieces = 1024;
 constexpr std::size_t kAddedTokenBytes = 4096;
+// Every step is a pass over the text; real files have up to six.
+constexpr std::size_t kSteps = 64;
+// Affixes are put to every character; real ones have four bytes.
+constexpr std::size_t kAffixBytes = 256;
 
 // The components of a part, with Sequences (whose list is under `list`) taken apart.
 std::vector<JsonNode> components(const std::optional<JsonNode>& part, std::string_view list) {
@@ -23,6 +27,7 @@ std::vector<JsonNode> components(const std::optional<JsonNode>& part, std::strin
     open.pop_back();
     if (node.at("type").string() != "Sequence") {
       flat.push_back(node);
+      if (flat.size() > kSteps) part->refuse("more than the {} steps allowed", kSteps);
       continue;
     }
     const auto inner = node.at(list).elements();
@@ -331,6 +336,13 @@ std::optional<std::string> optional_string(const JsonNode& node, std::string_vie
   return member ? std::optional(member->string()) : std::nullopt;
 }
 
+std::optional<std::string> read_affix(const JsonNode& node, std::string_view key) {
+  auto affix = optional_string(node, key);
+  if (affix && affix->size() > kAffixBytes)
+    node.at(key).refuse("an affix of {} bytes, at most {} are allowed", affix->size(), kAffixBytes);
+  return affix;
+}
+
 BpeModel read_bpe(const JsonNode& node, const Limits& limits) {
   BpeModel model;
   model.vocabulary = read_vocabulary(node.at("vocab"), limits);
@@ -343,7 +355,9 @@ BpeModel read_bpe(const JsonNode& node, const Limits& limits) {
     const JsonNode merge(json, fmt::format("model.merges[{}]", model.merges.size()), node.origin());
     const auto [left, right] = read_merge(merge);
     const Token a = model.vocabulary.find(left), b = model.vocabulary.find(right);
-    if (a < 0 || b < 0) merge.refuse("{} is not in the vocabulary", quoted(a < 0 ? left : right));
+    if (a < 0 || b < 0)
+      merge.refuse("the pair {} {}: {} is not in the vocabulary", quoted(left), quoted(right),
+                   quoted(a < 0 ? left : right));
     model.merges.emplace_back(a, b);
   }
   if (const auto dropout = node.find("dropout")) {
@@ -352,8 +366,8 @@ BpeModel read_bpe(const JsonNode& node, const Limits& limits) {
     if (!(*model.dropout >= 0 && *model.dropout <= 1)) dropout->wrong("a number from 0 to 1");
   }
   model.unk_token = optional_string(node, "unk_token");
-  model.continuing_subword_prefix = optional_string(node, "continuing_subword_prefix");
-  model.end_of_word_suffix = optional_string(node, "end_of_word_suffix");
+  model.continuing_subword_prefix = read_affix(node, "continuing_subword_prefix");
+  model.end_of_word_suffix = read_affix(node, "end_of_word_suffix");
   model.fuse_unk = node.boolean("fuse_unk", false);
   model.byte_fallback = node.boolean("byte_fallback", false);
   model.ignore_merges = node.boolean("ignore_merges", false);
@@ -441,6 +455,12 @@ std::optional<Padding> read_padding(const JsonNode& root) {
 }  // namespace
 
 TokenizerParts parse_tokenizer(std::string_view text, std::string_view origin, const Limits& limits) {
+  // Other files of tokenizers get a word of their own; what is wrong with JSON is for its parser to say.
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  check(first == text.npos || text[first] == '{' || text.starts_with("\xEF\xBB\xBF"), Code::tokenizer,
+        "{}: byte {}: found {}, and a tokenizer.json begins with {{; other files of tokenizers (sentencepiece "
+        "models, vocab.txt, merges.txt) are not supported",
+        origin, first, quoted(text.substr(std::min(first, text.size()), 8)));
   const Json json = parse_json(text, origin, limits);
   const JsonNode root(json, "", origin);
   if (const auto version = root.find("version"); version && version->string() != "1.0") version->wrong("1.0");

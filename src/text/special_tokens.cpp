@@ -51,7 +51,8 @@ SpecialTokens read_special_tokens(const fs::path& directory, const Limits& limit
   SpecialTokens tokens;
   const auto read = [&](const char* name, auto&& reader) {
     const fs::path path = directory / name;
-    if (!fs::exists(path)) return;
+    std::error_code error;  // of other errors reading says more
+    if (!fs::exists(path, error) && !error) return;
     const Json json = read_json(path, limits);
     reader(JsonNode(json, "", shown(path)), tokens);
   };

@@ -22,13 +22,29 @@ std::size_t unfinished(std::string_view text) {
   return 0;
 }
 
+// What else a Hugging Face directory can hold its tokenizer in.
+constexpr const char* kOtherFiles[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+                                       "source.spm",   "vocab.json",              "vocab.txt"};
+
+void check_has_tokenizer_json(const fs::path& directory) {
+  std::error_code error;
+  if (fs::exists(directory / "tokenizer.json", error)) return;
+  for (const char* name : kOtherFiles)
+    check(!fs::exists(directory / name, error), Code::tokenizer,
+          "{}: has {} and no tokenizer.json, the only file of tokenizers that is supported (save_pretrained of "
+          "transformers' AutoTokenizer writes one)",
+          shown(directory), name);
+}
+
 }  // namespace
 
 Tokenizer::Tokenizer(TokenizerParts parts)
     : state_(std::make_shared<const TokenizerState>(std::move(parts))) {}
 
 Tokenizer Tokenizer::load(const fs::path& path, const Limits& limits) {
-  const bool directory = fs::is_directory(path);
+  std::error_code error;  // reading the file will say it better
+  const bool directory = fs::is_directory(path, error);
+  if (directory) check_has_tokenizer_json(path);
   const fs::path file = directory ? path / "tokenizer.json" : path;
   TokenizerParts parts = parse_tokenizer(read_file(file, limits.json_bytes), shown(file), limits);
   if (directory) parts.special_tokens = read_special_tokens(path, limits);
@@ -133,10 +149,9 @@ std::string Tokenizer::Stream::push(Token id) {
   if (skip_special_ && state_->is_special(id)) return "";
   ids_.push_back(id);
   std::string text = state_->decode(ids_, skip_special_, true);
-  const std::size_t held = unfinished(text);
-  if (text.size() - held <= given_) return "";
-  const std::string out = text.substr(given_, text.size() - held - given_);
-  given_ = text.size() - held;
+  const std::size_t held = unfinished(text), certain = std::max(text.size() - held, given_);
+  const std::string out = text.substr(given_, certain - given_);
+  given_ = certain;
   if (held == 0) {
     // A decoder looks back no further than one token: it may treat the first one differently.
     ids_ = {id};
