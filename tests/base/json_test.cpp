@@ -118,6 +118,13 @@ TEST(Json, SizeIsLimited) {
   EXPECT_THAT(refusal("[1,2,3,444]", limits), testing::StartsWith("E5002"));
 }
 
+TEST(Json, ValuesOfATreeAreLimited) {
+  Limits limits;
+  limits.json_values = 4;
+  EXPECT_EQ(refusal(R"({"a":[1,[]]})", limits), "");
+  EXPECT_EQ(refusal(R"({"a":[1,[],{}]})", limits), "E5004 file.json: JSON of more than the 4 values allowed");
+}
+
 TEST(Json, MessagesStayShortAndCleanWhateverTheTextHolds) {
   for (const std::string& text :
        {std::string(1 << 20, '1'), "\""s + std::string(1 << 20, 'x') + "\n", "\"\x1B[31m\n\""s,

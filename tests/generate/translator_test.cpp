@@ -189,7 +189,7 @@ TEST_F(Translating, LongLinesAreRefusedByNumberOrCut) {
   EXPECT_EQ(out[1].source.back(), 1);  // the end stays
 }
 
-TEST_F(Translating, TokensWithoutAMeaningAreNotGenerated) {
+TEST_F(Translating, D18_TokensWithoutAMeaningAreNotGenerated) {
   // The model has more tokens than the tokenizer.
   for (const std::string& text :
        translator({}, 20).translate(std::vector<std::string>{"w3 w4", "w5 w6 w7", "w9"}))
@@ -197,7 +197,7 @@ TEST_F(Translating, TokensWithoutAMeaningAreNotGenerated) {
       EXPECT_THAT(text, testing::Not(HasSubstr(fmt::format("w{}", id))));
 }
 
-TEST_F(Translating, ATokenizerOfAnotherModelIsRefused) {
+TEST_F(Translating, D18_ATokenizerOfAnotherModelIsRefused) {
   EXPECT_THROW(translator({}, kVocabulary + 1), Error);
 }
 

@@ -116,6 +116,16 @@ TEST_F(Program, ShowsSeveralTranslationsScoresAndAlignments) {
   EXPECT_EQ(shell("echo 1 2 3 | glossa translate --model model --sampling --top-p 0.9 --seed 3").out, drawn);
 }
 
+TEST_F(Program, D19_IdsThatAreNoTokensAreNamedByTheirLine) {
+  refused("printf \"3\\n3 99999\\n\" | glossa tokenizer decode --model model", 3, {"E3301", "standard input: line 2", "no token 99999", "from 0 to"});
+  refused("echo -1 | glossa tokenizer decode --model model", 3, {"line 1", "no token -1"});
+  refused("echo 2147483648 | glossa tokenizer decode --model model", 3, {"line 1", "is not a token id"});
+}
+
+TEST_F(Program, ByteLevelVocabulariesAreNotNormalized) {
+  refused("glossa tokenizer train --type byte_bpe --normalization nfkc -i model/tokenizer.json -o t", 2, {"--normalization nfkc", "none only"});
+}
+
 TEST_F(Program, EncodesAndDecodes) {
   const Outcome ids = shell("echo 3 1 4 | glossa tokenizer encode --model model");
   EXPECT_EQ(ids.status, 0) << ids.err;

@@ -1,0 +1,463 @@
+// The cases D01 to D07, D10 to D14, D16, D17, D19, D21 and D22: what a hostile tokenizer.json gets.
+// hostile_texts_test.cpp has the texts.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "base/file.h"
+#include "tokenizers.h"
+
+namespace glossa::test {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// A file that is refused, and what the message must say of it.
+struct Refused {
+  Json json;
+  std::vector<std::string> parts;
+  std::string code = "E3201";
+};
+
+void expect_refused(const std::vector<Refused>& cases) {
+  for (const Refused& c : cases) {
+    const std::string said = refusal(c.json);
+    SCOPED_TRACE(said + " for " + std::string(quoted(c.json.dump(), 300)));
+    EXPECT_THAT(said, StartsWith(c.code + " tokenizer.json: "));
+    for (const std::string& part : c.parts) EXPECT_THAT(said, HasSubstr(part));
+    EXPECT_THAT(said, Not(HasSubstr("\n")));
+  }
+}
+
+const std::vector<std::string> kLetters = {"a", "b", "c", "ab", "abc"};
+const Merges kMerges = {{"a", "b"}, {"ab", "c"}};
+Json letters() {
+  return bpe_json(kLetters, kMerges);
+}
+
+TEST(TokenizerJson, D01_AMergeLongerThanAnyPiece) {
+  const std::string longest(300, 'a');
+  expect_refused(
+      {{bpe_json({"a", longest}, {{longest, longest}}), {"model.merges[0]", "not in the vocabulary"}}});
+  EXPECT_EQ(refusal(bpe_json({"a", longest, longest + "a"}, {{longest, "a"}})), "");
+}
+
+TEST(TokenizerJson, D02_MergesOfWhatIsNotThere) {
+  expect_refused({
+      {bpe_json(kLetters, {{"a", "b"}, {"b", "x"}}),
+       {"model.merges[1]", R"(the pair "b" "x": "x" is not in the vocabulary)"}},
+      {bpe_json(kLetters, {{"", "a"}}), {"model.merges[0]", R"(the pair "" "a")"}},
+      {bpe_json(kLetters, {{"b", "c"}}),
+       {"model.merges[0]", R"("b" and "c" make "bc", which is not in the vocabulary)"}},
+      {bpe_json(kLetters, {{"a", "b"}, {"ab", "c"}, {"a", "b"}}),
+       {"model.merges[0] and [2]", "the same pair", R"("a" and "b")"}},
+      {with(letters(), "/model/merges/1", "a b c"), {"model.merges[1]", "two pieces with a space between"}},
+      {with(letters(), "/model/merges/1", "ab"), {"model.merges[1]", "two pieces with a space between"}},
+      {with(letters(), "/model/merges/1", Json::array({"a"})), {"model.merges[1]", "two pieces"}},
+      {with(letters(), "/model/merges/1", Json::array({"a", 1})), {"model.merges[1]", "two pieces"}},
+      {with(letters(), "/model/merges", Json::object()), {"model.merges", "a list"}},
+  });
+}
+
+TEST(TokenizerJson, D02_APieceMergesWithItself) {
+  const Tokenizer tokenizer = tokenizer_of(bpe_json({"a", "aa", "aaaa"}, {{"a", "a"}, {"aa", "aa"}}));
+  EXPECT_THAT(tokenizer.encode("aaaaaaa"), ElementsAre(2, 1, 0));
+}
+
+// Every merge shortens the word, whatever it makes.
+TEST(TokenizerJson, D03_CyclicMergesEnd) {
+  const std::vector<std::string> pieces = {"a", "b", "ab", "ba", "aba", "bab", "abab"};
+  const Tokenizer tokenizer = tokenizer_of(
+      bpe_json(pieces, {{"a", "b"}, {"b", "a"}, {"ab", "a"}, {"a", "ba"}, {"b", "ab"}, {"ab", "ab"}}));
+  for (const std::size_t length : {1u, 2u, 63u, 64u, 65u, 66u, 1000u, 100001u}) {
+    std::string word;
+    for (std::size_t i = 0; i < length; ++i) word += i % 2 ? 'b' : 'a';
+    const std::vector<Token> ids = tokenizer.encode(word);
+    EXPECT_LE(ids.size(), length / 4 + 2);
+    std::string back;
+    for (const Token id : ids) back += tokenizer.piece(id);
+    EXPECT_EQ(back, word);
+  }
+  // Without its prefix nothing is left of the second piece, and the merge makes the first one again.
+  const Json same = with(bpe_json({"a", "##", "##a", "aa"}, {{"a", "##"}, {"a", "##a"}}),
+                         "/model/continuing_subword_prefix", "##");
+  EXPECT_THAT(tokenizer_of(same).encode("aaaa"), ElementsAre(3, 2, 2));
+}
+
+TEST(TokenizerJson, D04_AffixesLongerThanTheirTokens) {
+  const Json json = with(letters(), "/model/continuing_subword_prefix", "####");
+  const std::string too_long(257, '#');
+  expect_refused({
+      {json, {"model.merges[0]", R"("b" is shorter than the continuing_subword_prefix "####")"}},
+      {with(letters(), "/model/continuing_subword_prefix", too_long),
+       {"model.continuing_subword_prefix", "257 bytes", "at most 256"}},
+      {with(letters(), "/model/end_of_word_suffix", too_long),
+       {"model.end_of_word_suffix", "257 bytes", "at most 256"}},
+      {with(letters(), "/model/end_of_word_suffix", 7), {"model.end_of_word_suffix", "wanted a text"}},
+  });
+}
+
+TEST(TokenizerJson, D05_IdsThatCannotBe) {
+  const auto id = [](Json value) { return with(letters(), "/model/vocab/abc", std::move(value)); };
+  const std::string place = R"(model.vocab["abc"])";
+  expect_refused({
+      {id(2), {R"(the id 2 is also that of)", R"("c")"}},
+      {id(-1), {place, "found \"-1\"", "a whole number from 0 to 2147483647"}},
+      {id(5), {place, "the id 5 leaves a gap", "from 0 to 4"}},
+      {id(2147483647), {place, "leaves a gap"}},
+      {id(2147483648), {place, "a whole number from 0 to 2147483647"}},
+      {id(4.0), {place, "a whole number"}},
+      {id("4"), {place, "a whole number"}},
+      {id(nullptr), {place, "a whole number"}},
+      {with(letters(), "/model/vocab", Json::array()), {"model.vocab", "an object of pieces and ids"}},
+  });
+}
+
+TEST(TokenizerJson, D06_AddedTokensThatContradict) {
+  const auto added = [](std::vector<Json> tokens) { return with(letters(), "/added_tokens", tokens); };
+  expect_refused({
+      {added({added_token(5, "ab")}),
+       {"added_tokens[0]", R"("ab" has the id 5; in the vocabulary it has 3)"}},
+      {added({added_token(5, "")}), {"added_tokens[0]", "cannot be empty"}},
+      {added({added_token(6, "x")}), {"added_tokens[0]", "the next free one is 5"}},
+      {added({added_token(2, "x")}), {"added_tokens[0]", "the next free one is 5"}},
+      {added({added_token(5, "x"), added_token(6, "x")}), {"added_tokens[1]", R"("x" is there twice)"}},
+      {added({added_token(5, "x"), added_token(5, "y")}), {"added_tokens[1]", "the next free one is 6"}},
+      {added({added_token(5, std::string(4097, 'x'))}), {"added_tokens[0]", "4097 bytes", "at most 4096"}},
+      {with(added({added_token(5, "x")}), "/added_tokens/0/id", -1),
+       {"added_tokens[0].id", "a whole number"}},
+      {with(added({added_token(5, "x")}), "/added_tokens/0/special", "yes"),
+       {"added_tokens[0].special", "true or false"}},
+      {with(letters(), "/added_tokens", "x"), {"added_tokens", "a list"}},
+  });
+}
+
+TEST(TokenizerJson, D06_AHundredThousandAddedTokens) {
+  Json json = letters();
+  const int count = 100'000;
+  for (int i = 0; i < count; ++i)
+    json["added_tokens"].push_back(
+        added_token(5 + static_cast<std::size_t>(i), fmt::format("<extra_{}>", i)));
+  const Tokenizer tokenizer = tokenizer_of(json);
+  EXPECT_EQ(tokenizer.size(), 5 + count);
+  std::string text;
+  for (int i = 0; i < count; ++i) text += fmt::format("abc<extra_{}>a<extra_", count - 1 - i);
+  const std::vector<Token> ids = tokenizer.encode(text);
+  ASSERT_GT(ids.size(), 4u);
+  EXPECT_THAT(std::vector(ids.begin(), ids.begin() + 3), ElementsAre(4, 5 + count - 1, 0));
+}
+
+// Where a long token almost fits at every byte, none is read again for the next byte.
+TEST(TokenizerJson, D06_AddedTokensThatAlmostFitEverywhere) {
+  Json json = letters();
+  json["added_tokens"] = {added_token(5, std::string(4095, 'a') + "x"),
+                          added_token(6, "x" + std::string(4095, 'a')), added_token(7, "aa")};
+  const Tokenizer tokenizer = tokenizer_of(json);
+  EXPECT_EQ(tokenizer.encode(std::string(1'000'000, 'a')), std::vector<Token>(500'000, 7));
+  EXPECT_EQ(tokenizer.encode(std::string(5001, 'a') + "x").back(), 5);
+  EXPECT_EQ(tokenizer.encode("x" + std::string(5000, 'a')).front(), 6);
+}
+
+TEST(TokenizerJson, D06_AddedTokensThatTakeSpacesAlong) {
+  Json json = with(letters(), "/added_tokens", {added_token(5, " "), added_token(1, "b")});
+  for (const char* side : {"lstrip", "rstrip"})
+    for (Json& token : json["added_tokens"]) token[side] = true;
+  const Tokenizer tokenizer = tokenizer_of(json);
+  const std::string spaces(500'000, ' ');
+  EXPECT_EQ(tokenizer.encode("a" + spaces + "b" + spaces).size(), 2 * spaces.size() + 2);
+}
+
+TEST(TokenizerJson, D07_RegularExpressionsThatAreNotKnown) {
+  const auto split = [](const std::string& expression) {
+    return with(letters(), "/pre_tokenizer",
+                {{"type", "Split"},
+                 {"pattern", {{"Regex", expression}}},
+                 {"behavior", "Isolated"},
+                 {"invert", false}});
+  };
+  std::string nested;
+  for (int i = 0; i < 10'000; ++i) nested += "(?=";
+  for (const std::string& expression :
+       {std::string("(a+)+$"), std::string("([a-z]+)*X"), std::string("a{1000}{1000}"), std::string("("),
+        std::string(), nested})
+    expect_refused({{split(expression),
+                     {"pre_tokenizer.pattern", "the regular expression", "is not supported; supported are",
+                      R"(\p{L}+)"}}});
+  Json json = split("(a+)+$");
+  expect_refused({
+      {with(letters(), "/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {json["pre_tokenizer"]}}}),
+       {"pre_tokenizer.pretokenizers[0].pattern"}},
+      {with(json, "/pre_tokenizer/pattern", {{"String", ""}}),
+       {"pre_tokenizer.pattern.String", "an empty pattern"}},
+      {with(json, "/pre_tokenizer/pattern", {{"Glob", "*"}}),
+       {"pre_tokenizer.pattern", R"("Regex" is missing)"}},
+      {with(json, "/pre_tokenizer/behavior", "Sideways"),
+       {"pre_tokenizer.behavior", "Sideways", "Removed, Isolated, MergedWithPrevious"}},
+      {with(json, "/pre_tokenizer/invert", 0), {"pre_tokenizer.invert", "true or false"}},
+      {with(letters(), "/normalizer",
+            {{"type", "Replace"}, {"pattern", {{"Regex", "(a+)+$"}}}, {"content", ""}}),
+       {"normalizer.pattern", "regular expressions are not supported here"}},
+  });
+}
+
+TEST(TokenizerJson, D10_ReplacementsOfNothing) {
+  const Json replace = {{"type", "Replace"}, {"pattern", {{"String", ""}}}, {"content", "x"}};
+  expect_refused(
+      {{with(letters(), "/normalizer", replace), {"normalizer.pattern.String", "an empty pattern"}},
+       {with(letters(), "/decoder", replace), {"decoder.pattern.String", "an empty pattern"}}});
+}
+
+TEST(TokenizerJson, D11_NestedSequences) {
+  for (const auto& [part, list] : {std::pair("normalizer", "normalizers"),
+                                   {"pre_tokenizer", "pretokenizers"},
+                                   {"decoder", "decoders"}}) {
+    const auto nested = [&](int depth) {
+      std::string text = R"({"version":"1.0","model":{"type":"BPE","vocab":{"a":0},"merges":[]},")" +
+                         std::string(part) + "\":";
+      for (int i = 0; i < depth; ++i) text += fmt::format(R"({{"type":"Sequence","{}":[)", list);
+      for (int i = 0; i < depth; ++i) text += "]}";
+      return text + "}";
+    };
+    EXPECT_THAT(refusal(nested(10'000)),
+                AllOf(StartsWith("E5003 tokenizer.json: byte "), HasSubstr("64 levels")));
+    EXPECT_EQ(refusal(nested(20)), "");
+  }
+  const Json lower = {{"type", "Lowercase"}};
+  const auto steps = [&](std::size_t count) {
+    return with(letters(), "/normalizer", {{"type", "Sequence"}, {"normalizers", Json(count, lower)}});
+  };
+  EXPECT_EQ(refusal(steps(64)), "");
+  expect_refused({{steps(65), {"normalizer: more than the 64 steps allowed"}}});
+}
+
+TEST(TokenizerJson, D12_UnknownTypesAreNamedWithThoseThatAreRead) {
+  const Json magic = {{"type", "Magic"}};
+  expect_refused({
+      {with(letters(), "/normalizer", magic),
+       {R"(normalizer: the normalizer "Magic" is not supported; supported are NFC, )", "Sequence"}},
+      {with(letters(), "/pre_tokenizer", magic),
+       {R"(the pre-tokenizer "Magic" is not supported; supported are ByteLevel, )"}},
+      {with(letters(), "/post_processor", magic),
+       {R"(the post-processor "Magic" is not supported; supported are TemplateProcessing, )"}},
+      {with(letters(), "/decoder", magic),
+       {R"(the decoder "Magic" is not supported; supported are ByteLevel, )"}},
+      {with(letters(), "/model", magic),
+       {R"(the model "Magic" is not supported; supported are BPE, WordLevel)"}},
+      {with(letters(), "/normalizer", {{"type", "Sequence"}, {"normalizers", {magic}}}),
+       {"normalizer.normalizers[0]"}},
+      {with(letters(), "/normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", ""}}),
+       {R"("Precompiled" is not supported)"}},
+      {with(letters(), "/normalizer", Json::object()), {"normalizer", R"("type" is missing)"}},
+      {with(letters(), "/normalizer", "NFC"), {"normalizer", "wanted an object"}},
+      {with(letters(), "/version", "2.0"), {"version", "2.0", "wanted 1.0"}},
+      {with(letters(), "/model", nullptr), {R"("model" is missing)"}},
+      {with(letters(), "/model/dropout", 1.5), {"model.dropout", "a number from 0 to 1"}},
+      {Json::parse(R"({"a":0,"b":1})"), {R"("model" is missing)"}},  // a vocab.json
+  });
+}
+
+TEST(TokenizerJson, D13_UnigramIsRefusedByName) {
+  for (const char* score : {"-1.5", "1e300", "0", "\"NaN\""})
+    expect_refused({{with(letters(), "/model",
+                          {{"type", "Unigram"}, {"unk_id", 0}, {"vocab", {{"", Json::parse(score)}}}}),
+                     {R"(model: the model "Unigram" is not supported; supported are BPE, WordLevel)"}}});
+  Limits few;
+  few.json_values = 1000;
+  std::string pieces;
+  for (int i = 0; i < 500; ++i) pieces += R"(["a",-1],)";
+  EXPECT_THAT(refusal(R"({"model":{"type":"Unigram","vocab":[)" + pieces + R"(["b",-2]]}})", few),
+              AllOf(StartsWith("E5004 tokenizer.json: "), HasSubstr("1000 values")));
+  few = {};
+  few.vocabulary = 4;
+  EXPECT_THAT(refusal(letters().dump(), few),
+              AllOf(StartsWith("E5004 tokenizer.json: model.vocab"), HasSubstr("5 pieces, at most 4")));
+}
+
+TEST(TokenizerJson, D14_WordPieceIsRefusedByNameAndUnknownWordsNeedAToken) {
+  expect_refused({{with(letters(), "/model/type", "WordPiece"),
+                   {R"(the model "WordPiece" is not supported; supported are BPE, WordLevel)"}},
+                  {with(letters(), "/model/type", "WordLevel"), {R"("unk_token" is missing)"}}});
+  const Json words = with(with(letters(), "/model/type", "WordLevel"), "/model/unk_token", "[UNK]");
+  EXPECT_EQ(tokenizer_of(words).encode("abc"), std::vector<Token>{4});
+  EXPECT_THAT(error_of([&] { tokenizer_of(words).encode("x"); }),
+              AllOf(StartsWith("E3201 tokenizer.json: "), HasSubstr(R"("x" is not in the vocabulary)"),
+                    HasSubstr(R"(unk_token "[UNK]")")));
+  const Json bpe = with(letters(), "/model/unk_token", "[UNK]");
+  EXPECT_THAT(error_of([&] { tokenizer_of(bpe).encode("x"); }),
+              AllOf(StartsWith("E3201 tokenizer.json: "), HasSubstr(R"(unk_token "[UNK]" is needed)")));
+}
+
+TEST(TokenizerJson, D16_TemplatesOfWhatIsNotThere) {
+  const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+             special = {{"SpecialToken", {{"id", "x"}, {"type_id", 0}}}};
+  const auto of = [&](Json single, Json specials) {
+    return with(letters(), "/post_processor",
+                {{"type", "TemplateProcessing"},
+                 {"single", std::move(single)},
+                 {"pair", {text}},
+                 {"special_tokens", std::move(specials)}});
+  };
+  const auto names = [](Json ids, Json tokens) {
+    return Json{{"x", {{"id", "x"}, {"ids", std::move(ids)}, {"tokens", std::move(tokens)}}}};
+  };
+  const Json good = names({1}, {"b"});
+  EXPECT_THAT(tokenizer_of(of({text, special}, good)).encode("abc"), ElementsAre(4, 1));
+  expect_refused({
+      {of({text, special}, Json::object()),
+       {"post_processor", R"(the template names "x", which special_tokens does not have)"}},
+      {of({text, special}, names({99}, {"b"})), {"post_processor", "the id 99 does not exist", "5 tokens"}},
+      {of({text, special}, names({-1}, {"b"})), {"special_tokens", "a whole number"}},
+      {of({text, special}, names({1, 2}, {"b"})), {"2 ids and 1 tokens"}},
+      {of(Json(100'000, special), good), {"post_processor.single", "100000 pieces, at most 1024"}},
+      {of({special}, good), {"post_processor.single", "sequence A once"}},
+      {of({text, text}, good), {"post_processor.single", "sequence A once"}},
+      {of({text, special, special}, names(Json(1000, 1), Json(1000, "b"))),
+       {"2000 tokens around each text", "at most 1024"}},
+      {of("$A x", good), {"post_processor.single", "a list"}},
+      {with(letters(), "/post_processor",
+            {{"type", "BertProcessing"}, {"sep", {"b", 99}}, {"cls", {"a", 0}}}),
+       {"the id 99 does not exist"}},
+      {with(letters(), "/post_processor", {{"type", "BertProcessing"}, {"sep", {"b"}}, {"cls", {"a", 0}}}),
+       {"post_processor.sep", "a token and its id"}},
+  });
+}
+
+// Length is the business of the model that reads a text: both are kept as they are, and change no ids.
+TEST(TokenizerJson, D17_TruncationAndPaddingAreKeptAndChecked) {
+  const Json truncation = {
+      {"direction", "Right"}, {"max_length", 2}, {"strategy", "LongestFirst"}, {"stride", 0}};
+  const Json padding = {{"strategy", {{"Fixed", 9}}}, {"direction", "Left"},
+                        {"pad_to_multiple_of", 8},    {"pad_id", 0},
+                        {"pad_type_id", 0},           {"pad_token", "a"}};
+  const Json both = with(with(letters(), "/truncation", truncation), "/padding", padding);
+  const Tokenizer tokenizer = tokenizer_of(both);
+  EXPECT_THAT(tokenizer.encode("abcabca"), ElementsAre(4, 4, 0));
+  EXPECT_EQ(Json::parse(tokenizer.to_json())["truncation"], truncation);
+  EXPECT_EQ(Json::parse(tokenizer.to_json())["padding"], padding);
+  const std::uint64_t huge = std::uint64_t{1} << 63;
+  expect_refused({
+      {with(both, "/truncation/max_length", huge),
+       {"truncation.max_length", "9223372036854775808", "a whole number from 0 to 2147483647"}},
+      {with(both, "/truncation/stride", -1), {"truncation.stride", "a whole number"}},
+      {with(both, "/truncation/strategy", "Fastest"),
+       {"truncation.strategy", "one of LongestFirst, OnlyFirst, OnlySecond"}},
+      {with(both, "/truncation/direction", "Up"), {"truncation.direction", "one of Left, Right"}},
+      {with(both, "/padding/strategy/Fixed", huge), {"padding.strategy.Fixed", "a whole number"}},
+      {with(both, "/padding/strategy", "Longest"), {"padding.strategy", "one of BatchLongest"}},
+      {with(both, "/padding/pad_to_multiple_of", -8), {"padding.pad_to_multiple_of", "a whole number"}},
+      {with(both, "/padding/pad_id", 1e3), {"padding.pad_id", "a whole number"}},
+  });
+}
+
+TEST(TokenizerJson, D19_IdsOutsideTheVocabulary) {
+  const Tokenizer tokenizer = tokenizer_of(with(letters(), "/added_tokens", {added_token(5, "x")}));
+  for (const Token id : {6, -1, INT32_MAX, INT32_MIN}) {
+    const Token ids[] = {0, id};
+    Tokenizer::Stream stream(tokenizer);
+    const auto refused = AllOf(StartsWith("E3201 tokenizer.json: "),
+                               HasSubstr(fmt::format("there is no token {}; ids go from 0 to 5", id)));
+    EXPECT_THAT(error_of([&] { tokenizer.decode(ids); }), refused);
+    EXPECT_THAT(error_of([&] { tokenizer.decode_bytes(ids); }), refused);
+    EXPECT_THAT(error_of([&] { tokenizer.piece(id); }), refused);
+    EXPECT_THAT(error_of([&] { stream.push(id); }), refused);
+    EXPECT_FALSE(tokenizer.is_special(id));
+  }
+  EXPECT_EQ(tokenizer.decode(std::vector<Token>{5}), "x");
+}
+
+TEST(TokenizerJson, D21_WhatIsNotJson) {
+  const std::string good = letters().dump(), rest = good.substr(1);
+  const std::pair<std::string, std::string> cases[] = {
+      {"\xEF\xBB\xBF" + good, "byte order mark"},
+      {good.substr(0, good.size() - 1) + ",}", "not JSON"},
+      {"{/* a comment */" + rest, "not JSON"},
+      {"{// a comment\n" + rest, "not JSON"},
+      {R"({"padding":NaN,)" + rest, "not JSON"},
+      {R"({"padding":Infinity,)" + rest, "not JSON"},
+      {R"({"version":"1.0",)" + rest, "duplicate key"},
+      {R"({"\u0076ersion":"1.0",)" + rest, "duplicate key"},
+      {good + "x", "not JSON"},
+      {good + good, "not JSON"},
+      {good + std::string(1, '\0'), "NUL"},
+      {R"({"x":")"
+       "\xFF"
+       R"(",)" +
+           rest,
+       "not JSON"},
+      {R"({"x":"\ud800",)" + rest, "not JSON"},
+      {"", "not JSON"},
+      {"{", "not JSON"},
+  };
+  for (const auto& [text, part] : cases)
+    EXPECT_THAT(refusal(text), AllOf(StartsWith("E3001 tokenizer.json: byte "), HasSubstr(part)))
+        << quoted(text);
+  EXPECT_THAT(refusal(R"({"x":)" + std::string(100'000, '[')), StartsWith("E5003"));
+  Limits small;
+  small.json_bytes = 10;
+  EXPECT_THAT(refusal(good, small), AllOf(StartsWith("E5002 tokenizer.json: "), HasSubstr("at most 10")));
+}
+
+class TokenizerFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "glossa-text-XXXXXX").native();
+    folder = mkdtemp(pattern.data());
+  }
+  void TearDown() override { fs::remove_all(folder); }
+  void put(const std::string& name, std::string_view text) const {
+    std::ofstream(folder / name, std::ios::binary) << text;
+  }
+  std::string load(const fs::path& path) const {
+    return error_of([&] { Tokenizer::load(path); });
+  }
+  fs::path folder;
+};
+
+TEST_F(TokenizerFiles, D21_AFileOfAGigabyteIsNotRead) {
+  put("tokenizer.json", "{");
+  fs::resize_file(folder / "tokenizer.json", 1u << 30);
+  EXPECT_THAT(load(folder),
+              AllOf(StartsWith("E5002"), HasSubstr("tokenizer.json"), HasSubstr("1073741824 bytes")));
+}
+
+// A sentencepiece model is a protobuf; some damaged ones are no better than a whole one.
+TEST_F(TokenizerFiles, D22_SentencepieceModelsAreRefusedByName) {
+  const std::string models[] = {std::string("\x0A\x0E\x0A\x05<unk>\x15\0\0\0\0\x18\x02", 16),
+                                "\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F",
+                                "\x0E\x01",
+                                std::string(10'000, '\x0A'),
+                                std::string(10'000, '\x0B') + "\x0C",
+                                "#version: 0.2\na b\n",
+                                "[PAD]\n[UNK]\nthe\n"};
+  for (const std::string& model : models) {
+    put("spiece.model", model);
+    EXPECT_THAT(load(folder / "spiece.model"), testing::MatchesRegex("E3(201|001) .*spiece.model: byte .*"))
+        << quoted(model);
+  }
+  put("spiece.model", models[0]);
+  EXPECT_THAT(load(folder / "spiece.model"),
+              AllOf(HasSubstr("a tokenizer.json begins with {"), HasSubstr("not supported")));
+  EXPECT_THAT(load(folder), AllOf(StartsWith("E3201"), HasSubstr("has spiece.model and no tokenizer.json")));
+}
+
+TEST_F(TokenizerFiles, D22_OtherDirectoriesWithoutATokenizerJson) {
+  EXPECT_THAT(load(folder), AllOf(StartsWith("E4001"), HasSubstr("tokenizer.json")));
+  for (const char* name : {"vocab.txt", "vocab.json"}) {
+    put(name, "{}");
+    EXPECT_THAT(load(folder), AllOf(StartsWith("E3201"), HasSubstr(name), HasSubstr("no tokenizer.json")));
+  }
+  put("tokenizer.json", letters().dump());
+  EXPECT_EQ(load(folder), "");
+  EXPECT_THAT(load(fs::path(std::string(5000, 'x'))), StartsWith("E4001"));
+  fs::create_symlink("loop", folder / "loop");
+  EXPECT_THAT(load(folder / "loop"), StartsWith("E4001"));
+  EXPECT_THAT(load("/dev/zero"), StartsWith("E3003"));
+}
+
+}  // namespace
+}  // namespace glossa::test
