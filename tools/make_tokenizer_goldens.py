@@ -42,6 +42,8 @@ CASES = TEXTS[:2] + TEXTS[5:7] + [
     "line\nline\r\n\n  indented\t\ttabs \u00a0\u3000 wide\u2028end \n",
     "1 12 123 1234 12345 ½ ② ٣",
     "naïve café cafe\u0301 Å A\u030a ﬁn ｶﾞ İstanbul ŒUVRE",
+    "ㅎㅏㄴㄱㅡㄹ ㅋㅋㅋㅠㅠ 가ㄳ 가ㅏ \uac00\u11a7 \uac00\u11a8 ﾡￂ ￾ￜ ㄱㅤ ㄱㆍ \u0e01\u0e33 \u0e33",
+    "e" + "\u0323\u0301\u0302" * 60 + "x",
     "한국어 각 \u1112\u1161\u11ab русский עברית\u05b7 हिन्दी ไทย",
     "\U0001F468\u200d\U0001F469\u200d\U0001F467 \U0001F1E9\U0001F1EA ❤️ \u200b\ufeff \ue000",
     "▁marked ▁▁ twice▁inside",

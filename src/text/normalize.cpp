@@ -46,15 +46,23 @@ void remove(AlignedText& text, std::uint16_t classes) {
 
 // ---- Unicode normalization, stretch by stretch
 
+// The vowels and finals of which syllables of Hangul are composed, in all three spellings that compatibility has, with
+// some consonants between. U+11A7 is not one of them, and must not be: utf8proc takes it for a final that is nothing.
+bool is_vowel_or_final(char32_t c) {
+  return (c >= 0x1161 && c <= 0x1175) || (c >= 0x11A8 && c <= 0x11C2) || (c >= 0x3133 && c <= 0x313F) ||
+         (c >= 0x314F && c <= 0x3163) || (c >= 0xFFA3 && c <= 0xFFAF) || (c >= 0xFFC2 && c <= 0xFFDC);
+}
+
 // Whether a character never joins or moves before the one in front of it: marks do, the vowels and finals of
 // Hangul do, and so do the half-width voice marks of Katakana.
 bool begins_stretch(char32_t c, std::uint16_t classes) {
   if (classes & char_class::normalization_unknown) return true;
-  return !(classes & char_class::mark) && !(c >= 0x1160 && c <= 0x11FF) && c != 0xFF9E && c != 0xFF9F;
+  return !(classes & char_class::mark) && !is_vowel_or_final(c) && c != 0xFF9E && c != 0xFF9F;
 }
 
-// Longer stretches (in bytes) have one offset for all of them: nobody writes so many marks for their meaning.
-constexpr Position kFineStretch = 128;
+// Longer stretches (in bytes) have one offset for all of them: the account of their characters takes time that grows
+// with the square, and nobody writes so many marks for their meaning.
+constexpr Position kFineStretch = 1024;
 
 class UnicodeForm {
  public:
