@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Tokenizer speed against Hugging Face's tokenizers, one thread each, the two run in turns: encoding and training.
+
+    ~/glossa-tools/bin/pip install tokenizers
+    taskset -c 1 ~/glossa-tools/bin/python bench/tokenizer_vs_huggingface.py --glossa build/release/glossa
+
+Both learn the same vocabulary from the same lines, and must give the same merges, and the same ids for every line, or there is
+no table. Encoding is in MB of text a second. Of the library it is measured in the process, on strings that lie ready, after a
+pass to warm up: encode_batch, encode_batch_fast (which leaves offsets out), and a loop of encode. Of this program it is the
+whole command, which also reads the lines and prints the ids: the time for --copies copies of the text, less that for one copy,
+so that starting and reading the tokenizer do not count. Training is in seconds: of the library train_from_iterator over strings
+that lie ready, of this program the whole command, from starting to the written file. Time is that of the processor, so that other
+programs disturb little. Medians of --rounds rounds, and the least and greatest ratio of neighbouring runs.
+"""
+import argparse
+import gzip
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+
+os.environ |= {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+SPECIALS = ["<pad>", "</s>", "<unk>"]
+
+
+def library_tokenizer(kind):
+    if kind == "byte_bpe":
+        made = tokenizers.Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = decoders.ByteLevel()
+        return made
+    made = tokenizers.Tokenizer(models.BPE(unk_token="<unk>"))
+    made.normalizer = normalizers.NFC()
+    made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("contiguous")])
+    made.decoder = decoders.Metaspace()
+    return made
+
+
+def seconds_of(work):
+    """Of the processor, of this process and of those that it waits for."""
+    def now():
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + children.ru_utime + children.ru_stime
+    begin = now()
+    work()
+    return now() - begin
+
+
+class Comparison:
+    def __init__(self, a, kind, path, directory):
+        self.a, self.kind, self.directory = a, kind, directory
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="\n") as file:
+            self.lines = file.read().splitlines()
+        self.bytes = sum(len(line.encode()) + 1 for line in self.lines)
+        self.once, self.often, self.model = directory / "once.txt", directory / "often.txt", directory / "model"
+        text = "".join(line + "\n" for line in self.lines)
+        self.once.write_text(text, encoding="utf-8", newline="\n")
+        self.often.write_text(text * a.copies, encoding="utf-8", newline="\n")
+
+    def run(self, *command, output=subprocess.DEVNULL):
+        return subprocess.run([self.a.glossa, "tokenizer", *command, "--threads", "1"], check=True, stdout=output,
+                              stderr=subprocess.DEVNULL, text=True).stdout
+
+    def train(self):
+        self.run("train", "--input", self.once, "--output-dir", self.model, "--overwrite", "--type", self.kind, "--vocab-size",
+                 str(self.a.vocab_size))
+
+    def train_library(self):
+        self.library = library_tokenizer(self.kind)
+        alphabet = pre_tokenizers.ByteLevel.alphabet() if self.kind == "byte_bpe" else []
+        self.library.train_from_iterator(self.lines, trainers.BpeTrainer(
+            vocab_size=self.a.vocab_size, min_frequency=2, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False))
+
+    def encode(self, text):
+        return seconds_of(lambda: self.run("encode", "--model", self.model, "--input", text))
+
+    def check(self):
+        ours, theirs = (json.loads(j)["model"] for j in ((self.model / "tokenizer.json").read_text(), self.library.to_str()))
+        assert ours["vocab"] == theirs["vocab"] and ours["merges"] == theirs["merges"], "the vocabularies are not the same"
+        self.library = tokenizers.Tokenizer.from_file(str(self.model / "tokenizer.json"))  # with </s> at the end of texts
+        printed = self.run("encode", "--model", self.model, "--input", self.once, output=subprocess.PIPE).splitlines()
+        expected = [" ".join(map(str, e.ids)) for e in self.library.encode_batch(self.lines)]
+        assert printed == expected, "the ids are not the same"
+
+    def encode_all(self):
+        for line in self.lines:
+            self.library.encode(line).ids
+
+    def compare(self):
+        """Pairs of runs for each way: ours, theirs, in the units of the table."""
+        runs = {"train": [], "encode_batch": [], "encode_batch_fast": [], "encode": []}
+        for _ in range(self.a.rounds):
+            runs["train"].append((seconds_of(self.train), seconds_of(self.train_library)))
+        self.check()
+        for _ in range(self.a.rounds):
+            for way, work in (("encode_batch", lambda: self.library.encode_batch(self.lines)),
+                              ("encode_batch_fast", lambda: self.library.encode_batch_fast(self.lines)),
+                              ("encode", self.encode_all)):
+                ours = (self.encode(self.often) - self.encode(self.once)) / (self.a.copies - 1)
+                runs[way].append((self.bytes / ours / 1e6, self.bytes / seconds_of(work) / 1e6))
+        return runs
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("--glossa", default="build/release/glossa")
+    arguments.add_argument("--data", nargs="+", type=pathlib.Path, default=[pathlib.Path("data/multi30k/train.en.gz")],
+                           help="texts, plain or as .gz; the default is fetched by ./run")
+    arguments.add_argument("--vocab-size", type=int, default=8000)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--copies", type=int, default=21, help="of the text, for this program to encode")
+    a = arguments.parse_args()
+    print(f"tokenizers {tokenizers.__version__}, one thread, {processor()}, vocabularies of {a.vocab_size}, "
+          f"load {os.getloadavg()[0]:.1f}\n")
+    print("| text | type | of the library | glossa | tokenizers | ratio |")
+    print("|---|---|---|---|---|---|")
+    for path in a.data:
+        for kind in ("bpe", "byte_bpe"):
+            with tempfile.TemporaryDirectory() as temporary:
+                runs = Comparison(a, kind, path, pathlib.Path(temporary)).compare()
+            for way, pairs in runs.items():
+                ours, theirs = (statistics.median(side) for side in zip(*pairs))
+                ratios = [o / t if way != "train" else t / o for o, t in pairs]
+                unit = "s" if way == "train" else "MB/s"
+                print(f"| {path.name} | {kind} | {way} | {ours:.3g} {unit} | {theirs:.3g} {unit} | {statistics.median(ratios):.1f}x "
+                      f"({min(ratios):.1f}-{max(ratios):.1f}) |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
