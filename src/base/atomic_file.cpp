@@ -36,7 +36,7 @@ class Temporaries {
       if (retried([&] { return make(path); }) >= 0) return path;
       const int error = errno;
       forget(path);
-      if (error != EEXIST) system_failure(Code::open, "creating", path, error);
+      if (error != EEXIST) system_failure(Code::open, "creating", target, error);
     }
   }
   void remember(const fs::path& path) {
@@ -85,10 +85,11 @@ void remove_quietly(const fs::path& path) {
 
 void check_replaceable(const fs::path& path, mode_t wanted) {
   check(path.has_filename(), Code::bad_value, "{}: is not a name to write to", shown(path));
+  // Not followed: a link in the place of a result, /dev/stdout or a cache's, would be replaced, and not what it leads to.
   struct stat status;
-  if (stat(path.c_str(), &status) != 0) return;
-  check((status.st_mode & S_IFMT) == wanted, Code::not_regular, "{}: is {} and will not be replaced by {}",
-        shown(path), S_ISREG(status.st_mode) ? "a file" : kind_of(status.st_mode),
+  if (lstat(path.c_str(), &status) != 0) return;
+  check((status.st_mode & S_IFMT) == wanted, Code::open, "{}: is {} and will not be replaced by {}", shown(path),
+        S_ISREG(status.st_mode) ? "a file" : kind_of(status.st_mode),
         wanted == S_IFDIR ? "a directory" : "a file");
 }
 

@@ -56,6 +56,8 @@ const char* kind_of(mode_t mode) {
   switch (mode & S_IFMT) {
     case S_IFDIR:
       return "a directory";
+    case S_IFLNK:
+      return "a symbolic link";
     case S_IFCHR:
       return "a character device";
     case S_IFBLK:
@@ -72,7 +74,7 @@ const char* kind_of(mode_t mode) {
 std::string shown(const fs::path& path) {
   const std::string& name = path.native();
   std::string safe = quoted(name, 400);
-  const bool plain = safe.size() == name.size() + 2 && name.find(' ') == std::string::npos;
+  const bool plain = !name.empty() && safe.size() == name.size() + 2 && name.find(' ') == std::string::npos;
   return plain ? name : safe;
 }
 

@@ -107,6 +107,7 @@ TEST_F(Files, K04_PathsWithAnyBytesWorkAndAreShownEscaped) {
   write_file(folder / odd, "x");
   EXPECT_EQ(read_file(folder / odd), "x");
   EXPECT_EQ(shown("plain/path.bin"), "plain/path.bin");
+  EXPECT_EQ(shown(""), "\"\"");
   EXPECT_EQ(shown(odd), "\"a b\\x0a\\x1b[31m\\xff\"");
 }
 
@@ -167,11 +168,13 @@ TEST_F(Files, AnAtomicFileAppearsOnCommitAndLeavesNothingOtherwise) {
 
 TEST_F(Files, K05_AtomicFilesRefuseDirectoriesDevicesAndMissingParents) {
   fs::create_directory(folder / "dir");
-  EXPECT_EQ(code_of([&] { AtomicFile f(folder / "dir"); }), Code::not_regular);
-  EXPECT_EQ(code_of([&] { AtomicFile f("/dev/null"); }), Code::not_regular);
+  fs::create_symlink("elsewhere", folder / "link");
+  EXPECT_EQ(code_of([&] { AtomicFile f(folder / "dir"); }), Code::open);
+  EXPECT_EQ(code_of([&] { AtomicFile f(folder / "link"); }), Code::open);
+  EXPECT_EQ(code_of([&] { AtomicFile f("/dev/null"); }), Code::open);
   EXPECT_EQ(code_of([&] { AtomicFile f(folder / "absent" / "out"); }), Code::open);
   EXPECT_EQ(code_of([&] { AtomicFile f(folder / ""); }), Code::bad_value);
-  EXPECT_THAT(names(), ElementsAre("dir"));
+  EXPECT_THAT(names(), ElementsAre("dir", "link"));
 }
 
 TEST_F(Files, G07_ACommitIsTriedOnce) {
