@@ -206,12 +206,20 @@ Json read_json(const std::filesystem::path& path, const Limits& limits) {
   return parse_json(read_file(path, limits.json_bytes), shown(path), limits);
 }
 
+Json read_configuration(const std::filesystem::path& path, const Limits& limits) {
+  return parse_json(read_file(path, limits.configuration_bytes), shown(path), limits);
+}
+
 std::string to_text(const OrderedJson& json) {
   try {
     return json.dump(2) + "\n";
   } catch (const OrderedJson::type_error& error) {
     fail(Code::utf8, "text that is not UTF-8 cannot be written as JSON: {}", error.what());
   }
+}
+
+std::string to_line(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 // ---- JsonView ----

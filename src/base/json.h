@@ -43,9 +43,13 @@ void scan_json(std::string_view text, std::string_view origin, const Limits& lim
 // limits.json_bytes (Code::size), more than limits.json_values (Code::count), bytes after the document.
 Json parse_json(std::string_view text, std::string_view origin, const Limits& limits = {});
 Json read_json(const std::filesystem::path& path, const Limits& limits = {});
+// The same with the tighter limit of configurations, which describe a model and hold no vocabulary.
+Json read_configuration(const std::filesystem::path& path, const Limits& limits = {});
 
 // Text of a document we write, with two spaces of indent and a final newline.
 std::string to_text(const OrderedJson& json);
+// On one line. Bytes that are not UTF-8, as paths may have, become U+FFFD.
+std::string to_line(const OrderedJson& json);
 
 // Typed look-ups that name the file and key on a wrong type or a value out of range (Code::config).
 // A missing key, or one that is null, gives `otherwise`.

@@ -7,6 +7,7 @@ namespace glossa {
 
 struct Limits {
   std::uint64_t json_bytes = 512u << 20;       // one JSON document (large vocabularies are some 30 MB)
+  std::uint64_t configuration_bytes = 4u << 20;  // one config.json or generation_config.json (they are of some KB)
   std::uint64_t json_token_bytes = 16u << 20;  // one string or number of it
   int json_depth = 64;                         // nesting of arrays and objects
   std::uint64_t json_values = 10'000'000;      // of a document held as a tree, which takes some 100 bytes for each

@@ -22,6 +22,7 @@ struct LoadedModel {
   std::unique_ptr<ParameterList> parameters;
   std::unique_ptr<Transformer> model;
   Tokenizer tokenizer;
+  std::vector<std::string> notes = {};  // on what was passed over
 };
 
 // Error(config) for an architecture that this program does not have, Error(weights) for tensors that are missing or of

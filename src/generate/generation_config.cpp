@@ -224,7 +224,7 @@ GenerationConfig GenerationConfig::load(const std::filesystem::path& directory,
   const std::filesystem::path path = directory / "generation_config.json";
   GenerationConfig config = of_model(model);
   const std::string origin = std::filesystem::exists(path) ? shown(path) : shown(directory / "config.json");
-  if (std::filesystem::exists(path)) config = from_json(read_json(path), origin, std::move(config), notes);
+  if (std::filesystem::exists(path)) config = from_json(read_configuration(path), origin, std::move(config), notes);
   config.validate(model.target_vocab_size(), origin, Code::config);
   return config;
 }

@@ -16,11 +16,15 @@ Tensor sinusoid_table(const TransformerConfig& c, Device device, DType dtype) {
   const bool marian = c.model_type == "marian";
   // m2m_100 counts positions from the one after the padding token's id.
   const std::int64_t first = marian ? 0 : c.pad_token_id + 1;
+  std::vector<double> frequencies;
+  for (std::int64_t i = 0; i < half; ++i) {
+    const double exponent = marian ? static_cast<double>(i) / static_cast<double>(half)
+                                   : static_cast<double>(i) / static_cast<double>(std::max<std::int64_t>(half - 1, 1));
+    frequencies.push_back(std::pow(10000.0, -exponent));
+  }
   for (std::int64_t p = 0; p < c.max_position_embeddings; ++p)
     for (std::int64_t i = 0; i < half; ++i) {
-      const double exponent = marian ? static_cast<double>(i) / static_cast<double>(half)
-                                     : static_cast<double>(i) / static_cast<double>(std::max<std::int64_t>(half - 1, 1));
-      const double angle = static_cast<double>(p + first) * std::pow(10000.0, -exponent);
+      const double angle = static_cast<double>(p + first) * frequencies[static_cast<std::size_t>(i)];
       out[p * c.d_model + i] = static_cast<float>(std::sin(angle));
       out[p * c.d_model + half + i] = static_cast<float>(std::cos(angle));
     }
@@ -60,12 +64,10 @@ DecoderLayer::DecoderLayer(const Scope& s, const TransformerConfig& c)
       feed_forward(s, c.d_model, c.decoder_ffn_dim),
       final_layer_norm(s / "final_layer_norm", c.d_model) {}
 
-StackEnds::StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding, const ParameterList& parameters)
+StackEnds::StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding)
     : tokens(std::move(embedding)) {
   if (c.learned_positions())
     positions = (s / "embed_positions").parameter("weight", {c.max_position_embeddings + kLearnedOffset, c.d_model}, embedding_init(c));
-  else
-    sinusoids = sinusoid_table(c, parameters.device(), parameters.dtype());
   if (c.embedding_norm()) embedding_norm.emplace_back(s / "layernorm_embedding", c.d_model);
   if (c.norm_before()) final_norm.emplace_back(s / "layer_norm", c.d_model);
 }
@@ -93,9 +95,9 @@ Transformer::Transformer(ParameterList& parameters, const TransformerConfig& con
                                    {"model.decoder.embed_tokens.weight", "model.encoder.embed_tokens.weight", "lm_head.weight"})
                   : Parameter()),
       encoder_ends_(parameters.scope() / "model" / "encoder", config,
-                    embedding_of(parameters.scope() / "model", config, shared_, "encoder", config.vocab_size), parameters),
+                    embedding_of(parameters.scope() / "model", config, shared_, "encoder", config.vocab_size)),
       decoder_ends_(parameters.scope() / "model" / "decoder", config,
-                    embedding_of(parameters.scope() / "model", config, shared_, "decoder", config.target_vocab_size()), parameters) {
+                    embedding_of(parameters.scope() / "model", config, shared_, "decoder", config.target_vocab_size())) {
   config_.validate("model configuration");
   const Scope root = parameters.scope();
   for (int i = 0; i < config_.encoder_layers; ++i) encoder_.emplace_back(root / "model" / "encoder" / "layers" / i, config_);
@@ -105,6 +107,7 @@ Transformer::Transformer(ParameterList& parameters, const TransformerConfig& con
               : (root / "lm_head").parameter("weight", {config_.target_vocab_size(), config_.d_model}, embedding_init(config_));
   if (config_.model_type != "m2m_100") head_bias_ = root.constant("final_logits_bias", {1, config_.target_vocab_size()});
   parameters.check_complete();
+  if (!config_.learned_positions()) encoder_ends_.sinusoids = decoder_ends_.sinusoids = sinusoid_table(config_, device_, dtype_);
 }
 
 Tensor Transformer::embedded(const StackEnds& ends, const Tensor& ids, const Tensor& positions) const {

@@ -50,7 +50,7 @@ struct StackEnds {
   Parameter tokens, positions;
   Tensor sinusoids;  // the table, where positions are not learned
   std::vector<LayerNorm> embedding_norm, final_norm;  // none or one
-  StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding, const ParameterList& parameters);
+  StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding);
 };
 
 struct LossOptions {

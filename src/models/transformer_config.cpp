@@ -1,6 +1,8 @@
 #include "models/transformer_config.h"
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 namespace glossa {
@@ -13,7 +15,53 @@ constexpr std::array<std::pair<Unary, const char*>, 6> kActivations{{{Unary::rel
                                                                      {Unary::tanh, "tanh"},
                                                                      {Unary::sigmoid, "sigmoid"}}};
 
-constexpr std::int64_t kMostTokens = 16'000'000, kMostWidth = 1 << 17, kMostLayers = 1024;
+constexpr std::int64_t kMostTokens = 16'000'000, kMostWidth = 1 << 17, kMostLayers = 1024, kMostPositions = 1 << 20;
+
+// Keys that may not be null: where one is absent, its family's default holds, but null stands for a mistake.
+constexpr std::string_view kNeeded[] = {
+    "vocab_size", "d_model", "encoder_layers", "decoder_layers", "encoder_attention_heads", "decoder_attention_heads",
+    "encoder_ffn_dim", "decoder_ffn_dim", "activation_function", "dropout", "attention_dropout", "activation_dropout",
+    "max_position_embeddings", "scale_embedding", "share_encoder_decoder_embeddings", "tie_word_embeddings", "init_std"};
+constexpr std::string_view kOthers[] = {"model_type", "decoder_vocab_size", "pad_token_id", "eos_token_id", "decoder_start_token_id",
+                                        "forced_bos_token_id"};
+
+// Keys of Hugging Face's configurations that say nothing about what these models compute.
+constexpr std::string_view kIndifferent[] = {
+    "architectures", "transformers_version", "torch_dtype", "dtype", "is_encoder_decoder", "is_decoder", "use_cache",
+    "num_hidden_layers", "hidden_size", "num_attention_heads", "encoder_layerdrop", "decoder_layerdrop", "layerdrop",
+    "static_position_embeddings", "normalize_before", "normalize_embedding", "add_final_layer_norm", "add_bias_logits",
+    "extra_pos_embeddings", "bos_token_id", "sep_token_id", "forced_eos_token_id", "force_bos_token_to_be_generated",
+    "bad_words_ids", "num_beams", "max_length", "min_length", "length_penalty", "no_repeat_ngram_size", "early_stopping",
+    "do_sample", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "diversity_penalty", "num_beam_groups",
+    "num_return_sequences", "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty", "suppress_tokens",
+    "begin_suppress_tokens", "remove_invalid_values", "return_dict_in_generate", "output_scores", "output_attentions",
+    "output_hidden_states", "output_past", "return_dict", "chunk_size_feed_forward", "gradient_checkpointing", "pruned_heads",
+    "id2label", "label2id", "num_labels", "problem_type", "classif_dropout", "classifier_dropout", "task_specific_params",
+    "tokenizer_class", "prefix", "finetuning_task", "save_step", "tf_legacy_loss", "torchscript", "use_bfloat16",
+    "add_cross_attention", "cross_attention_hidden_size", "tie_encoder_decoder", "name_or_path"};
+
+constexpr std::string_view kCode[] = {"auto_map", "trust_remote_code", "custom_code", "custom_pipelines"};
+
+template <class List>
+bool has(const List& list, std::string_view key) {
+  return std::find(std::begin(list), std::end(list), key) != std::end(list);
+}
+
+void check_keys(const Json& json, const std::string& origin, std::vector<std::string>* notes) {
+  std::vector<std::string_view> known(std::begin(kNeeded), std::end(kNeeded));
+  known.insert(known.end(), std::begin(kOthers), std::end(kOthers));
+  for (const auto& [key, value] : json.items()) {
+    check(!value.is_null() || !has(kNeeded, key), Code::config, "{}: {} is null; give a value, or leave the key out", origin, key);
+    if (!notes || has(known, key) || has(kIndifferent, key) || key.starts_with('_')) continue;
+    if (has(kCode, key)) {
+      notes->push_back(fmt::format("{}: {} is passed over: code in models is never run", origin, key));
+      continue;
+    }
+    const std::string meant = closest(key, known);
+    notes->push_back(fmt::format("{}: unknown key {} has no effect{}", origin, quoted(key),
+                                 meant.empty() ? "" : fmt::format("; did you mean {}?", meant)));
+  }
+}
 
 }  // namespace
 
@@ -34,7 +82,7 @@ std::string name_of(Unary act) {
   return "none";
 }
 
-TransformerConfig TransformerConfig::from_json(const Json& json, const std::string& origin) {
+TransformerConfig TransformerConfig::from_json(const Json& json, const std::string& origin, std::vector<std::string>* notes) {
   const JsonView j(json, origin);
   TransformerConfig c;
   c.model_type = j.string("model_type", "");
@@ -42,6 +90,7 @@ TransformerConfig TransformerConfig::from_json(const Json& json, const std::stri
         Code::config, "{}: model_type {} is not supported here; supported: marian, bart, m2m_100, mbart", origin,
         quoted(c.model_type));
   const bool marian = c.model_type == "marian";
+  check_keys(json, origin, notes);
   check(j.has("vocab_size"), Code::config, "{}: vocab_size is missing", origin);
   c.vocab_size = j.integer("vocab_size", 0, 1, kMostTokens);
   c.decoder_vocab_size = j.integer("decoder_vocab_size", 0, 0, kMostTokens);
@@ -56,7 +105,7 @@ TransformerConfig TransformerConfig::from_json(const Json& json, const std::stri
   c.dropout = j.number("dropout", 0.1, 0, 0.999);
   c.attention_dropout = j.number("attention_dropout", 0, 0, 0.999);
   c.activation_dropout = j.number("activation_dropout", 0, 0, 0.999);
-  c.max_position_embeddings = j.integer("max_position_embeddings", 1024, 1, 1 << 24);
+  c.max_position_embeddings = j.integer("max_position_embeddings", 1024, 1, kMostPositions);
   c.scale_embedding = j.boolean("scale_embedding", c.model_type == "m2m_100");
   c.share_encoder_decoder_embeddings = !marian || j.boolean("share_encoder_decoder_embeddings", true);
   c.tie_word_embeddings = j.boolean("tie_word_embeddings", true);
@@ -86,6 +135,19 @@ void TransformerConfig::validate(const std::string& origin) const {
   in_target(eos_token_id, "eos_token_id");
   in_target(decoder_start_token_id, "decoder_start_token_id");
   in_target(forced_bos_token_id, "forced_bos_token_id");
+}
+
+std::int64_t TransformerConfig::parameters() const {
+  const std::int64_t d = d_model, norm = 2 * d, square = d * d + d;
+  const auto feed_forward = [&](std::int64_t inner) { return 2 * d * inner + inner + d; };
+  const std::int64_t encoder = 4 * square + feed_forward(encoder_ffn_dim) + 2 * norm;
+  const std::int64_t decoder = 8 * square + feed_forward(decoder_ffn_dim) + 3 * norm;
+  std::int64_t n = encoder_layers * encoder + decoder_layers * decoder;
+  n += (one_embedding() ? vocab_size : vocab_size + target_vocab_size()) * d;
+  if (!tie_word_embeddings) n += target_vocab_size() * d;
+  if (model_type != "m2m_100") n += target_vocab_size();  // the head's bias
+  n += (learned_positions() ? 2 * (max_position_embeddings + 2) : max_position_embeddings) * d;
+  return n + 2 * norm * (embedding_norm() + norm_before());
 }
 
 OrderedJson TransformerConfig::to_json() const {

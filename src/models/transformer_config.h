@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
 #include "base/json.h"
@@ -38,8 +39,12 @@ struct TransformerConfig {
   bool one_embedding() const { return share_encoder_decoder_embeddings && tie_word_embeddings; }
   std::int64_t target_vocab_size() const { return decoder_vocab_size ? decoder_vocab_size : vocab_size; }
 
-  // Error(config) names the file, the key, what was found and what is allowed.
-  static TransformerConfig from_json(const Json& json, const std::string& origin);
+  // How many numbers the weights and tables of such a model hold.
+  std::int64_t parameters() const;
+
+  // Error(config) names the file, the key, what was found and what is allowed. `notes` gets a line for each key that
+  // is passed over though somebody may think that it matters.
+  static TransformerConfig from_json(const Json& json, const std::string& origin, std::vector<std::string>* notes = nullptr);
   OrderedJson to_json() const;
   void validate(const std::string& origin) const;
 };

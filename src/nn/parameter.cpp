@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "base/random.h"
 
@@ -62,32 +63,43 @@ Parameter Scope::stacked(const std::vector<std::string>& names, const Shape& eac
   return list_->add(std::move(parts), whole, init, true, {});
 }
 
+std::vector<Tensor> ParameterList::find(const std::vector<Part>& parts, const Shape& shape, bool trainable,
+                                        const std::vector<std::string>& aliases) {
+  std::vector<Tensor> all;
+  for (const Part& part : parts) {
+    Shape wanted = shape;
+    wanted[0] = part.end - part.begin;
+    Tensor found = options_.source(part.name);
+    for (std::size_t i = 0; !found && i < aliases.size(); ++i) found = options_.source(aliases[i]);
+    if (!found && trainable) {
+      faults_.push_back(fmt::format("{} is missing (wanted {})", quoted(part.name), to_string(wanted)));
+    } else if (found && found.shape() != wanted) {
+      faults_.push_back(fmt::format("{} has shape {}, wanted {}", quoted(part.name), to_string(found.shape()), to_string(wanted)));
+    }
+    all.push_back(std::move(found));
+  }
+  return all;
+}
+
 Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const Init& init, bool trainable,
                              const std::vector<std::string>& aliases) {
   auto data = std::make_shared<ParameterData>();
   data->parts = std::move(parts);
-  for (const Part& part : data->parts) {
-    Shape wanted = shape;
-    wanted[0] = part.end - part.begin;
-    Tensor found;
-    if (options_.source) {
-      found = options_.source(part.name);
-      for (std::size_t i = 0; !found && i < aliases.size(); ++i) found = options_.source(aliases[i]);
-      if (!found && trainable) {
-        faults_.push_back(fmt::format("{} is missing (wanted {})", quoted(part.name), to_string(wanted)));
-      } else if (found && found.shape() != wanted) {
-        faults_.push_back(fmt::format("{} has shape {}, wanted {}", quoted(part.name), to_string(found.shape()), to_string(wanted)));
-        found = {};
-      }
-    }
-    if (found && data->parts.size() == 1 && !options_.training) {  // as it lies in the mapped file
-      data->value = found.to(options_.dtype).to(options_.device);
+  all_.emplace_back(data);
+  std::vector<Tensor> found(data->parts.size());
+  if (options_.source) found = find(data->parts, shape, trainable, aliases);
+  // The model will be refused: what its configuration claims to need is not allocated.
+  if (!faults_.empty()) return all_.back();
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const Part& part = data->parts[i];
+    if (found[i] && data->parts.size() == 1 && !options_.training) {  // as it lies in the mapped file
+      data->value = found[i].to(options_.dtype).to(options_.device);
       break;
     }
     if (!data->value) data->value = Tensor::empty(shape, options_.dtype, options_.device);
     Tensor piece = data->value.slice(0, part.begin, part.end);
-    if (found) {
-      const Tensor same = found.to(options_.dtype).contiguous();
+    if (found[i]) {
+      const Tensor same = found[i].to(options_.dtype).contiguous();
       std::memcpy(piece.raw(), same.raw(), static_cast<std::size_t>(piece.elements()) * size_of(options_.dtype));
     } else {
       initialise(piece, part.name, init, options_.seed);
@@ -99,7 +111,6 @@ Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const 
   } else {
     data->value.storage()->frozen = true;
   }
-  all_.emplace_back(std::move(data));
   return all_.back();
 }
 
@@ -137,12 +148,18 @@ std::vector<std::pair<std::string, Tensor>> ParameterList::gradients() const {
 }
 
 void ParameterList::check_complete() const {
-  if (faults_.empty()) return;
+  std::vector<std::string> faults = faults_;
+  std::set<std::string> asked;
+  for (const Parameter& p : all_)
+    for (const Part& part : p.parts()) asked.insert(part.name);
+  for (const std::string& name : options_.offered)  // outside of layers, files hold copies of tied weights and the like
+    if (name.find(".layers.") != name.npos && !asked.contains(name)) faults.push_back(quoted(name) + " is too much");
+  if (faults.empty()) return;
   std::string list;
-  for (std::size_t i = 0; i < faults_.size() && i < 20; ++i) list += (i ? "; " : "") + faults_[i];
-  if (faults_.size() > 20) list += fmt::format("; and {} more", faults_.size() - 20);
-  fail(Code::weights, "{}: {} tensor{} do not fit the configuration: {}", options_.origin, faults_.size(),
-       faults_.size() == 1 ? "" : "s", list);
+  for (std::size_t i = 0; i < faults.size() && i < 20; ++i) list += (i ? "; " : "") + faults[i];
+  if (faults.size() > 20) list += fmt::format("; and {} more", faults.size() - 20);
+  fail(Code::weights, "{}: {} not fit the configuration: {}", options_.origin,
+       faults.size() == 1 ? "1 tensor does" : fmt::format("{} tensors do", faults.size()), list);
 }
 
 }  // namespace glossa

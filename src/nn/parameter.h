@@ -55,6 +55,7 @@ class ParameterList {
  public:
   struct Options {
     WeightSource source = {};         // absent: everything is initialised
+    std::vector<std::string> offered = {};  // all names that the source has: one of a layer that nobody asks for is a fault
     std::string origin = "weights";   // for messages
     std::uint64_t seed = 42;          // of initial values; a parameter's depend on the seed and its name alone
     bool training = true;             // false: no gradients, and weights are frozen so that backends may pack them
@@ -74,13 +75,15 @@ class ParameterList {
   // Every tensor of the checkpoint with its part of the value (or gradient).
   std::vector<std::pair<std::string, Tensor>> values() const;
   std::vector<std::pair<std::string, Tensor>> gradients() const;
-  // Fails with one message that lists what the source lacked or had in another shape (at most 20 of them).
+  // Fails with one message that lists what the source lacked, had in another shape or had too much (at most 20 of them).
   void check_complete() const;
 
  private:
   friend class Scope;
   Parameter add(std::vector<Part> parts, const Shape& shape, const Init& init, bool trainable,
                 const std::vector<std::string>& aliases);
+  // The tensor of each part, or none: then there is a fault, unless what is not trained may be absent.
+  std::vector<Tensor> find(const std::vector<Part>& parts, const Shape& shape, bool trainable, const std::vector<std::string>& aliases);
   Options options_;
   std::vector<Parameter> all_;
   std::vector<std::string> faults_;
