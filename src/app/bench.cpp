@@ -4,6 +4,7 @@
 
 #include "app/bench_ops.h"
 #include "app/command.h"
+#include "app/values.h"
 #include "app/measure.h"
 #include "app/presets.h"
 #include "backend/cpu/cpu_features.h"
@@ -101,8 +102,8 @@ void add_bench_train(CLI::App& bench) {
   auto options = std::make_shared<TrainBench>();
   CLI::App* command = add_bench_command(bench, "train", "Updates of the weights: target tokens a second", options->preset,
                                         options->bf16, options->json);
-  command->add_option("--dropout", options->dropout, "Instead of the preset's 0.1")->check(CLI::Range(0.0, 0.99));
-  command->add_option("--steps", options->steps, "Steps measured; the median counts")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->add_option("--dropout", options->dropout, "Instead of the preset's 0.1")->check(number(0, 0.99));
+  command->add_option("--steps", options->steps, "Steps measured; the median counts")->check(whole_number(1, 100000))->capture_default_str();
   command->callback([options] { bench_train(*options); });
 }
 
@@ -110,12 +111,12 @@ void add_bench_translate(CLI::App& bench) {
   auto options = std::make_shared<TranslateBench>();
   CLI::App* command = add_bench_command(bench, "translate", "Search for translations: target tokens a second", options->preset,
                                         options->bf16, options->json);
-  command->add_option("--batch", options->batch, "Sentences at a time")->check(CLI::Range(1, 4096))->capture_default_str();
-  command->add_option("--beam-size", options->beams, "1: greedy")->check(CLI::Range(1, 256))->capture_default_str();
+  command->add_option("--batch", options->batch, "Sentences at a time")->check(whole_number(1, 4096))->capture_default_str();
+  command->add_option("--beam-size", options->beams, "1: greedy")->check(whole_number(1, 256))->capture_default_str();
   command->add_option("--length", options->length, "Tokens of each source and of each translation")
-      ->check(CLI::Range(1, 100000))
+      ->check(whole_number(1, 100000))
       ->capture_default_str();
-  command->add_option("--runs", options->runs, "Batches measured; the median counts")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->add_option("--runs", options->runs, "Batches measured; the median counts")->check(whole_number(1, 100000))->capture_default_str();
   command->callback([options] { bench_translate(*options); });
 }
 
@@ -123,7 +124,7 @@ void add_bench_ops(CLI::App& bench) {
   auto options = std::make_shared<OpsBench>();
   CLI::App* command = add_bench_command(bench, "ops", "The kernels of a training step, one by one", options->preset, options->bf16,
                                         options->json);
-  command->add_option("--runs", options->runs, "Of each kernel; the median counts")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->add_option("--runs", options->runs, "Of each kernel; the median counts")->check(whole_number(1, 100000))->capture_default_str();
   command->callback([options] {
     check_bf16(options->bf16);
     bench_ops(*options);

@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
+#include "app/values.h"
 #include "base/error.h"
 #include "base/parallel.h"
 
@@ -43,6 +45,10 @@ StandardOutput::~StandardOutput() {
   }
 }
 
+void check_one_standard_input(const std::vector<std::string>& inputs) {
+  check(std::count(inputs.begin(), inputs.end(), "-") <= 1, Code::usage, "standard input (-) can be read once only, and is named more often");
+}
+
 bool terminal() {
   const char* no_color = std::getenv("NO_COLOR");
   return isatty(STDERR_FILENO) && !(no_color && *no_color);
@@ -64,7 +70,7 @@ void add_threads_option(CLI::App& command) {
           "--threads", [](int count) { set_thread_count(count > 0 ? count : hardware_threads()); },
           "Number of threads; 0: all that the process may use")
       ->type_name("N")
-      ->check(CLI::Range(0, 1024));
+      ->check(whole_number(0, 1024));
 }
 
 }  // namespace glossa::app

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -31,6 +32,9 @@ class StandardOutput {
  private:
   std::string buffer_;
 };
+
+// Error(usage) if standard input, "-", is to be read more than once.
+void check_one_standard_input(const std::vector<std::string>& inputs);
 
 // Whether notes may be drawn over each other: standard error is a terminal and NO_COLOR is not asked for.
 bool terminal();

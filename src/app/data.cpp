@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "data/preview.h"
@@ -48,7 +49,7 @@ void run(const Options& o) {
                              {"source", as_json(batch.source, corpus.tokenizer)},
                              {"target", as_json(batch.target, corpus.tokenizer)},
                              {"labels", numbers(batch.labels)}};
-      out.write(line.dump() + "\n");
+      out.write(to_line(line));
     } else {
       out.write(preview(batch, pairs, corpus.train.data, piece_of, o.sentences) + "\n");
     }
@@ -67,8 +68,8 @@ void add_data(CLI::App& program) {
   auto o = std::make_shared<Options>();
   command->add_option("recipe", o->recipe, "The recipe")->type_name("RECIPE")->required();
   command->add_option("--set", o->assignments, "Change a key of the recipe")->type_name("KEY=VALUE")->allow_extra_args(false);
-  command->add_option("--batches", o->batches, "How many batches, from the first")->check(CLI::Range(1, 1000000))->capture_default_str();
-  command->add_option("--sentences", o->sentences, "Sentences shown of each")->check(CLI::Range(0, 1000000))->capture_default_str();
+  command->add_option("--batches", o->batches, "How many batches, from the first")->check(whole_number(1, 1000000))->capture_default_str();
+  command->add_option("--sentences", o->sentences, "Sentences shown of each")->check(whole_number(0, 1000000))->capture_default_str();
   command->add_flag("--json", o->json, "One JSON object for each batch, with all its sentences");
   add_threads_option(*command);
   command->footer(

@@ -7,13 +7,17 @@
 #include <csignal>
 #include <cstring>
 #include <new>
+#include <sstream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "app/command.h"
+#include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/version.h"
+#include "train/recipe.h"
 
 namespace {
 
@@ -53,35 +57,54 @@ std::vector<std::string> with_long_dashes(int argc, char** argv) {
   return words;
 }
 
-CLI::App* command_named(CLI::App& app, const std::string& name) {
-  for (CLI::App* sub : app.get_subcommands({}))
-    if (sub->get_name() == name) return sub;
-  return nullptr;
-}
-
-// The command that the words lead to, so that a wrong option can be compared with that command's.
-CLI::App* addressed(CLI::App& program, const std::vector<std::string>& words) {
+// The command that was read last, so that a wrong option can be compared with that command's.
+CLI::App* addressed(CLI::App& program) {
   CLI::App* app = &program;
-  for (const std::string& word : words) {
-    if (word.starts_with("-")) continue;
-    CLI::App* next = command_named(*app, word);
-    if (!next) break;
-    app = next;
-  }
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().back();
   return app;
 }
 
-std::string suggestion(CLI::App& program, const std::vector<std::string>& words, const std::string& unknown) {
-  CLI::App* app = addressed(program, words);
+// "glossa tokenizer train"
+std::string path_of(const CLI::App* app) {
+  return app->get_parent() ? path_of(app->get_parent()) + " " + app->get_name() : app->get_name();
+}
+
+// "; did you mean ...?", or nothing: what begins with the word or is a slip of the pen away from it.
+std::string suggestion(CLI::App& program, const std::string& unknown) {
+  CLI::App* app = addressed(program);
+  const bool option = unknown.starts_with("-");
   std::vector<std::string> known;
-  if (unknown.starts_with("-")) {
-    for (const CLI::Option* option : app->get_options())
-      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  if (option) {
+    for (const CLI::Option* o : app->get_options())
+      for (const std::string& name : o->get_lnames()) known.push_back(name);
   } else {
     for (const CLI::App* sub : app->get_subcommands({})) known.push_back(sub->get_name());
   }
-  const std::string best = closest(unknown.substr(0, unknown.find('=')), known);
+  std::string word = unknown.substr(0, unknown.find('='));
+  word.erase(0, word.find_first_not_of('-'));
+  std::string best;
+  for (const std::string& name : known)
+    if (!word.empty() && name.starts_with(word)) best += (best.empty() ? "" : " or ") + std::string(option ? "--" : "") + name;
+  if (best.empty() && !closest(word, known).empty()) best = (option ? "--" : "") + closest(word, known);
+  if (best.empty() && option && app->get_option_no_throw("--set"))
+    if (const std::string key = Recipe::key_like(word); !key.empty()) best = fmt::format("--set {}=VALUE", key);
   return best.empty() ? "" : fmt::format("; did you mean {}?", best);
+}
+
+// What nobody took, if there is something: an option, a command, or a word too many.
+void check_unknown(CLI::App& program) {
+  const std::vector<std::string> extras = program.remaining(true);
+  if (extras.empty()) return;
+  const std::string& unknown = extras.front();
+  const bool command = program.get_subcommands().empty();
+  fail(Code::unknown_option, "unknown {} {}{}", unknown.starts_with("-") ? "option" : command ? "command" : "argument", quoted(unknown),
+       suggestion(program, unknown));
+}
+
+// CLI11's words, made those of a sentence.
+std::string wrong_count(const CLI::ArgumentMismatch& e) {
+  const std::string text = e.what(), option = text.substr(0, text.find(':'));
+  return fmt::format("{}: {}", option, text.find("missing") != text.npos ? "the value is missing" : "given more often than once");
 }
 
 int run(int argc, char** argv) {
@@ -110,32 +133,26 @@ int run(int argc, char** argv) {
   app::add_doctor(program);
   app::add_bench(program);
   app::add_completion(program);
+  app::refuse_empty_values(program);
 
   std::vector<std::string> words = with_long_dashes(argc, argv);
+  std::reverse(words.begin(), words.end());  // as CLI11 takes them
   try {
-    std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 takes them
-    program.parse(reversed);
+    program.parse(words);
     return 0;
   } catch (const CLI::Success& e) {  // --help and --version
-    const int status = program.exit(e);
-    return std::fflush(stdout) == 0 ? status : report(Code::write, "write to standard output failed");
-  } catch (const CLI::ExtrasError& e) {
-    const std::vector<std::string> extras = program.remaining(true);
-    const std::string unknown = extras.empty() ? std::string(e.what()) : extras.front();
-    return report(Code::unknown_option, fmt::format("unknown {} {}{}", unknown.starts_with("-") ? "option" : "argument",
-                                                    quoted(unknown), suggestion(program, words, unknown)));
-  } catch (const CLI::RequiredError& e) {
-    // What is mistyped arrives here as something that is missing.
-    const auto command = std::find_if(words.begin(), words.end(), [](const std::string& word) { return !word.starts_with("-"); });
-    if (command != words.end() && !command_named(program, *command))
-      return report(Code::unknown_option, fmt::format("unknown command {}{}", quoted(*command), suggestion(program, {}, *command)));
-    for (const std::string& word : words)
-      if (word.starts_with("--") && !addressed(program, words)->get_option_no_throw(word.substr(0, word.find('='))) &&
-          !program.get_option_no_throw(word.substr(0, word.find('='))))
-        return report(Code::unknown_option, fmt::format("unknown option {}{}", quoted(word), suggestion(program, words, word)));
-    return report(Code::usage, std::string(e.what()) + "; see glossa --help");
+    std::ostringstream text;
+    program.exit(e, text, text);
+    app::StandardOutput out;
+    out.write(text.str());
+    out.flush();
+    return 0;
+  } catch (const CLI::ArgumentMismatch& e) {
+    return report(Code::usage, wrong_count(e));
   } catch (const CLI::ParseError& e) {
-    return report(Code::usage, e.what());
+    // What is mistyped may arrive here as something that is missing.
+    check_unknown(program);
+    return report(Code::usage, fmt::format("{}; see {} --help", e.what(), path_of(addressed(program))));
   }
 }
 
@@ -151,6 +168,11 @@ int main(int argc, char** argv) {
     return report(e.code(), e.what());
   } catch (const std::bad_alloc&) {
     return report(Code::memory, "out of memory");
+  } catch (const fs::filesystem_error& e) {
+    return report(Code::read, fmt::format("{}: {}", shown(e.path1()), e.code().message()));
+  } catch (const std::system_error& e) {
+    // Of the library, only threads fail so.
+    return report(Code::memory, fmt::format("no thread to be had from the system: {}; --threads N asks for fewer", e.code().message()));
   } catch (const std::exception& e) {
     return report(Code::internal, fmt::format("{} (a defect of glossa: please report it)", e.what()));
   }

@@ -66,7 +66,7 @@ void print(const Measured& m, bool json) {
                      {"threads", thread_count()},
                      {"peak_memory_mib", memory}};
     if (m.bytes > 0) line["gigabytes_per_second"] = m.bytes / m.seconds / 1e9;
-    out.write(line.dump() + "\n");
+    out.write(to_line(line));
   } else {
     const std::string bytes = m.bytes > 0 ? fmt::format("{:.1f}", m.bytes / m.seconds / 1e9) : "";
     out.write(fmt::format("{:<36} {:>10.0f} {:>10.1f} {:>6.0f} % {:>8} {:>10.0f}\n", m.name, tokens_per_second, rate / 1e9,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "app/command.h"
+#include "app/values.h"
 #include "app/scored_texts.h"
 #include "base/error.h"
 #include "evaluate/bootstrap.h"
@@ -235,6 +236,10 @@ void run(Options options) {
       !options.no_color && !(no_color && *no_color) && isatty(STDOUT_FILENO) && options.format != "json";
   const std::vector<Metric> metrics = make_metrics(options);  // refuses their options before anything is read
 
+  std::vector<std::string> inputs = options.references;
+  inputs.insert(inputs.end(), options.inputs.begin(), options.inputs.end());
+  if (options.inputs.empty()) inputs.emplace_back("-");
+  check_one_standard_input(inputs);
   const ScoredTexts corpus = ScoredTexts::read({.references = options.references,
                                                 .reference_fields = options.reference_fields,
                                                 .inputs = options.inputs,
@@ -263,6 +268,7 @@ void add_metric_options(CLI::App& command, Options& o) {
   command
       .add_option("--smooth-value,--sv", o.bleu.smooth_value,
                   "Value of floor (0.1 if absent) and add-k (1 if absent)")
+      ->check(number(0, 1e6))
       ->group(bleu);
   command
       .add_option("--tokenize,--tok", o.tokenizer,
@@ -274,12 +280,16 @@ void add_metric_options(CLI::App& command, Options& o) {
 
   const char* const chrf = "chrF";
   command.add_option("--chrf-char-order,--cc", o.chrf.char_order, "Longest n-grams of characters")
+      ->check(whole_number(0, 1000))
       ->capture_default_str()
       ->group(chrf);
   command.add_option("--chrf-word-order,--cw", o.chrf.word_order, "Longest n-grams of words; 2 is chrF++")
+      ->check(whole_number(0, 1000))
       ->capture_default_str()
       ->group(chrf);
-  command.add_option("--chrf-beta", o.chrf.beta, "Weight of recall")->capture_default_str()->group(chrf);
+  command.add_option("--chrf-beta", o.chrf.beta, "Weight of recall")
+      ->check(whole_number(0, 1000))
+      ->capture_default_str()->group(chrf);
   command.add_flag("--chrf-whitespace", o.chrf.whitespace, "White space takes part in n-grams")->group(chrf);
   command.add_flag("--chrf-lowercase", o.chrf.lowercase, "Ignore case")->group(chrf);
   command.add_flag("--chrf-eps-smoothing", o.chrf.eps_smoothing, "Smooth as chrF++.py, NLTK and Moses do")
@@ -298,7 +308,7 @@ void add_metric_options(CLI::App& command, Options& o) {
 
 void add_test_options(CLI::App& command, Options& o) {
   const char* const group = "Statistical tests";
-  const auto count = CLI::Range(1, 10'000'000);
+  const auto count = whole_number(1, 10'000'000);
   command
       .add_flag("--confidence,--ci", o.confidence,
                 "Confidence interval of one system by bootstrap resampling")
@@ -334,7 +344,7 @@ void add_output_options(CLI::App& command, Options& o) {
   const char* const group = "Output";
   command.add_flag("--score-only,-b", o.style.score_only, "Print numbers only")->group(group);
   command.add_option("--width,-w", o.style.digits, "Digits behind the point")
-      ->check(CLI::Range(0, 100))
+      ->check(whole_number(0, 100))
       ->capture_default_str()
       ->group(group);
   command
@@ -368,7 +378,7 @@ void add_score(CLI::App& program) {
   command->add_flag("--sentence-level,--sl", o.sentence_level, "Score each line");
   command
       ->add_option("--num-refs,--nr", o.reference_fields, "References in tab-separated columns of one file")
-      ->check(CLI::Range(1, 1000))
+      ->check(whole_number(1, 1000))
       ->capture_default_str();
   command->add_option("--language-pair,-l", o.language_pair, "Such as en-zh: chooses the tokenizer")
       ->type_name("PAIR");

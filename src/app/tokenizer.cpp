@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "app/command.h"
+#include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/parallel.h"
@@ -122,9 +123,10 @@ void add_encode(CLI::App& program) {
   pieces->excludes(json);
   command->add_flag("--no-special", o->no_special, "Without the tokens that begin or end a text");
   command->add_option("--dropout", o->dropout, "BPE-dropout: the probability of passing over a merge")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number(0, 1))
       ->excludes(json);
-  command->add_option("--seed", o->seed, "Of the dropout; each line has numbers of its own");
+  command->add_option("--seed", o->seed, "Of the dropout; each line has numbers of its own")
+      ->check(whole_number(0, INT64_MAX));
   add_threads_option(*command);
   command->footer(
       "Examples:\n"
@@ -209,6 +211,7 @@ void count_file(const LineInput& input, TokenizerTrainer& trainer) {
 }
 
 void train(TrainOptions o) {
+  check_one_standard_input(o.inputs);
   const fs::path directory = o.output;
   check(o.overwrite || !fs::exists(directory / "tokenizer.json"), Code::output_exists,
         "{}: there is a tokenizer.json already; --overwrite replaces it", shown(directory));
@@ -252,15 +255,19 @@ void add_train_command(CLI::App& program) {
       ->check(CLI::IsMember({"bpe", "byte_bpe", "chars", "words"}))
       ->capture_default_str();
   command->add_option("--vocab-size", t.vocab_size, "Tokens to learn, special ones included")
+      ->check(whole_number(1, INT32_MAX))
       ->capture_default_str();
   command
       ->add_option("--min-frequency", t.min_frequency,
                    "Pairs (words, characters) seen more seldom do not count")
+      ->check(whole_number(0, INT64_MAX))
       ->capture_default_str();
-  command->add_option("--limit-alphabet", t.limit_alphabet, "Different characters to keep at most");
+  command->add_option("--limit-alphabet", t.limit_alphabet, "Different characters to keep at most")
+      ->check(whole_number(1, INT32_MAX));
   command
       ->add_option("--character-coverage", t.character_coverage,
                    "Share of all characters that those kept must make up; 0.9995 is good for Chinese")
+      ->check(number(0, 1))
       ->capture_default_str();
   command
       ->add_option("--normalization", o->normalization,

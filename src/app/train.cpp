@@ -7,6 +7,7 @@
 
 #include "app/command.h"
 #include "app/progress_bar.h"
+#include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "train/trainer.h"
@@ -62,7 +63,7 @@ OrderedJson summary(const Options& o, const TrainingResult& result) {
 void print_result(const Options& o, const TrainingResult& result) {
   StandardOutput out;
   if (o.json) {
-    out.write(summary(o, result).dump() + "\n");
+    out.write(to_line(summary(o, result)));
   } else {
     if (const auto& t = result.test) {
       out.write(fmt::format("BLEU  {:.2f}  {}\n", t->bleu, t->bleu_signature));
@@ -118,7 +119,7 @@ void add_train(CLI::App& program) {
       ->type_name("KEY")
       ->allow_extra_args(false);
   command->add_flag("--overwrite", o->overwrite, "Remove the run that is in the output directory");
-  command->add_option("--seed", o->seed, "Instead of train.seed")->type_name("N")->check(CLI::NonNegativeNumber);
+  command->add_option("--seed", o->seed, "Instead of train.seed")->type_name("N")->check(whole_number(0, 9'000'000'000'000'000));
   command->add_flag("--schema", o->schema, "Print the JSON schema of recipes, for editors, and end");
   command->add_flag("--reference", o->reference, "Print the documentation of all keys, as Markdown, and end");
   command->add_flag("--json", o->json, "Print the result as JSON");

@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
+#include <type_traits>
 
 #include "app/command.h"
 #include "app/line_queue.h"
+#include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/parallel.h"
@@ -14,11 +16,25 @@
 namespace glossa::app {
 namespace {
 
+struct Options {
+  std::vector<std::string> models;
+  std::string input = "-", output = "-", prefixes;
+  bool json = false, replace_invalid = false, bf16 = false;
+  TranslatorOptions translator;
+  // What the command line says of the search; the rest is the model's generation_config.json.
+  std::vector<std::function<void(GenerationConfig&)>> changes;
+};
+
 // Where results go: standard output, or a file that appears when it is complete.
 class Output {
  public:
-  explicit Output(const std::string& path) {
-    if (path != "-") file_.emplace(path);
+  explicit Output(const Options& o) {
+    if (o.output == "-") return;
+    for (const std::string& read : {o.input, o.prefixes}) {
+      std::error_code absent;
+      check(!fs::equivalent(o.output, read, absent), Code::usage, "{}: is read from, so it cannot be the output as well", shown(o.output));
+    }
+    file_.emplace(o.output);
   }
   void write(std::string_view text) {
     if (file_) file_->write(text);
@@ -37,19 +53,28 @@ class Output {
   StandardOutput standard_;
 };
 
-struct Options {
-  std::vector<std::string> models;
-  std::string input = "-", output = "-", prefixes;
-  bool json = false, replace_invalid = false, bf16 = false;
-  TranslatorOptions translator;
-  // What the command line says of the search; the rest is the model's generation_config.json.
-  std::vector<std::function<void(GenerationConfig&)>> changes;
+constexpr double kLittle = 1e-6;  // for what must be more than 0
+
+// A number of the search, from `low` to `high`.
+template <class T>
+struct Change {
+  const char* names;
+  T GenerationConfig::*field;
+  std::type_identity_t<T> low, high;
+  const char* meaning;
 };
 
 template <class T>
-CLI::Option* add_change(CLI::App& command, Options& o, const std::string& names, T GenerationConfig::*field, const std::string& meaning) {
-  return command.add_option_function<T>(
-      names, [&o, field](const T& value) { o.changes.push_back([field, value](GenerationConfig& g) { g.*field = value; }); }, meaning);
+CLI::Option* add_change(CLI::App& command, Options& o, const Change<T>& change) {
+  CLI::Option* option = command.add_option_function<T>(
+      change.names,
+      [&o, field = change.field](const T& value) { o.changes.push_back([field, value](GenerationConfig& g) { g.*field = value; }); },
+      change.meaning);
+  if constexpr (std::is_integral_v<T>)
+    option->type_name("N")->check(whole_number(static_cast<std::int64_t>(change.low), static_cast<std::int64_t>(change.high)));
+  else
+    option->type_name("X")->check(number(change.low, change.high));
+  return option;
 }
 
 OrderedJson as_json(const Translation& t, const Tokenizer& tokenizer, bool alignment) {
@@ -93,6 +118,7 @@ Models load(const Options& o) {
   Models models;
   for (const std::string& path : o.models) {
     models.loaded.push_back(load_model_directory(path));
+    for (const std::string& line : models.loaded.back().notes) note(line);
     check(models.loaded[0].tokenizer.hash() == models.loaded.back().tokenizer.hash(), Code::tokenizer,
           "{}: another tokenizer than that of {}: models that translate together must share one", path, o.models[0]);
   }
@@ -101,6 +127,8 @@ Models load(const Options& o) {
 }
 
 void run(Options& o) {
+  check_one_standard_input({o.input, o.prefixes});
+  Output out(o);  // first: a place that cannot be written to is no matter of models
   const Models models = load(o);
   const LoadedModel& first = models.loaded[0];
   std::vector<std::string> notes;
@@ -115,7 +143,6 @@ void run(Options& o) {
   LineQueue lines(o.input, o.prefixes, text);
   o.translator.origin = lines.name();
   Translator translator(models.pointers, first.tokenizer, first.tokenizer, generation, o.translator);
-  Output out(o.output);
   std::uint64_t truncated = 0;
   const bool list = generation.num_return_sequences > 1;
   const Bf16Products precision(o.bf16);
@@ -126,7 +153,7 @@ void run(Options& o) {
       },
       [&](const Translation& t) {
         truncated += t.truncated;
-        out.write(o.json ? as_json(t, first.tokenizer, o.translator.alignment).dump() + "\n" : as_text(t, list, o.translator.alignment));
+        out.write(o.json ? to_line(as_json(t, first.tokenizer, o.translator.alignment)) : as_text(t, list, o.translator.alignment));
       });
   out.finish();
   if (truncated > 0) note(fmt::format("{} lines were longer than the model's {} positions and were cut", truncated, first.model->longest()));
@@ -136,26 +163,26 @@ void run(Options& o) {
 void add_search_options(CLI::App& c, Options& o) {
   using G = GenerationConfig;
   const char* group = "Search";
-  add_change(c, o, "-b,--beam-size,--num-beams", &G::num_beams, "Hypotheses kept; 1: greedy")->type_name("N")->group(group);
-  add_change(c, o, "--n-best,--num-return-sequences", &G::num_return_sequences, "Translations of each line, as `line ||| text ||| score`")
-      ->type_name("N")->group(group);
-  add_change(c, o, "--length-penalty", &G::length_penalty, "Exponent of the length that scores are divided by")->type_name("A")->group(group);
+  const auto add = [&](const auto& change) { add_change(c, o, change)->group(group); };
+  add(Change{"-b,--beam-size,--num-beams", &G::num_beams, 1, 1000, "Hypotheses kept; 1: greedy"});
+  add(Change{"--n-best,--num-return-sequences", &G::num_return_sequences, 1, 1000, "Translations of each line, as `line ||| text ||| score`"});
+  add(Change{"--length-penalty", &G::length_penalty, -100, 100, "Exponent of the length that scores are divided by"});
   c.add_option_function<std::string>("--length-penalty-form", [&o](const std::string& form) {
      o.changes.push_back([form](G& g) { g.length_penalty_form = form == "gnmt" ? LengthPenaltyForm::gnmt : LengthPenaltyForm::power; });
    }, "power: n^A; gnmt: ((5 + n) / 6)^A")->check(CLI::IsMember({"power", "gnmt"}))->group(group);
-  add_change(c, o, "--coverage-penalty", &G::coverage_penalty, "GNMT's beta, for source words that nothing attended to")->group(group);
-  add_change(c, o, "--patience", &G::patience, "Finished hypotheses wanted, in multiples of the beam size")->group(group);
+  add(Change{"--coverage-penalty", &G::coverage_penalty, 0, 1e6, "GNMT's beta, for source words that nothing attended to"});
+  add(Change{"--patience", &G::patience, kLittle, 1e6, "Finished hypotheses wanted, in multiples of the beam size"});
   c.add_option_function<std::string>("--early-stopping", [&o](const std::string& mode) {
      const EarlyStopping e = early_stopping_from_name(mode);
      o.changes.push_back([e](G& g) { g.early_stopping = e; });
    }, "true, false or never")->group(group);
-  add_change(c, o, "--min-length", &G::min_new_tokens, "Least tokens of a translation")->type_name("N")->group(group);
-  add_change(c, o, "--max-length", &G::max_new_tokens, "Most tokens of a translation")->type_name("N")->group(group);
-  add_change(c, o, "--max-length-ratio", &G::max_length_ratio, "Most tokens, in multiples of the source's, and ten")->group(group);
-  add_change(c, o, "--no-repeat-ngram-size", &G::no_repeat_ngram_size, "No sequence of so many tokens comes twice")->type_name("N")->group(group);
-  add_change(c, o, "--repetition-penalty", &G::repetition_penalty, "Above 1: tokens that were used are less likely")->group(group);
-  add_change(c, o, "--num-beam-groups", &G::num_beam_groups, "Diverse beam search: groups")->type_name("N")->group(group);
-  add_change(c, o, "--diversity-penalty", &G::diversity_penalty, "Diverse beam search: cost of another group's token")->group(group);
+  add(Change{"--min-length", &G::min_new_tokens, 0, INT32_MAX, "Least tokens of a translation"});
+  add(Change{"--max-length", &G::max_new_tokens, 1, INT32_MAX, "Most tokens of a translation"});
+  add(Change{"--max-length-ratio", &G::max_length_ratio, 0, 1e6, "Most tokens, in multiples of the source's, and ten"});
+  add(Change{"--no-repeat-ngram-size", &G::no_repeat_ngram_size, 0, INT32_MAX, "No sequence of so many tokens comes twice"});
+  add(Change{"--repetition-penalty", &G::repetition_penalty, kLittle, 1e6, "Above 1: tokens that were used are less likely"});
+  add(Change{"--num-beam-groups", &G::num_beam_groups, 1, 1000, "Diverse beam search: groups"});
+  add(Change{"--diversity-penalty", &G::diversity_penalty, 0, 1e6, "Diverse beam search: cost of another group's token"});
 }
 
 void add_sampling_options(CLI::App& c, Options& o) {
@@ -164,12 +191,13 @@ void add_sampling_options(CLI::App& c, Options& o) {
   c.add_flag_function("--sampling,--do-sample", [&o](std::int64_t) {
      o.changes.push_back([](G& g) { g.do_sample = true, g.num_beams = 1; });
    }, "Draw tokens instead of searching")->group(group);
-  add_change(c, o, "--temperature", &G::temperature, "Below 1: likelier tokens more often")->group(group);
-  add_change(c, o, "--top-k", &G::top_k, "Only the K likeliest; 0: all")->type_name("K")->group(group);
-  add_change(c, o, "--top-p", &G::top_p, "Only the likeliest that make up this probability")->group(group);
-  add_change(c, o, "--min-p", &G::min_p, "Only tokens this likely, compared with the likeliest")->group(group);
-  add_change(c, o, "--typical-p", &G::typical_p, "Locally typical sampling")->group(group);
-  add_change(c, o, "--seed", &G::seed, "Of what is drawn")->type_name("N")->group(group);
+  const auto add = [&](const auto& change) { add_change(c, o, change)->group(group); };
+  add(Change{"--temperature", &G::temperature, kLittle, 1e6, "Below 1: likelier tokens more often"});
+  add(Change{"--top-k", &G::top_k, 0, INT32_MAX, "Only the likeliest; 0: all"});
+  add(Change{"--top-p", &G::top_p, kLittle, 1, "Only the likeliest that make up this probability"});
+  add(Change{"--min-p", &G::min_p, 0, 1, "Only tokens this likely, compared with the likeliest"});
+  add(Change{"--typical-p", &G::typical_p, kLittle, 1, "Locally typical sampling"});
+  add(Change{"--seed", &G::seed, 0, INT64_MAX, "Of what is drawn"});
 }
 
 }  // namespace
@@ -181,8 +209,8 @@ void add_translate(CLI::App& program) {
   c->add_option("-i,--input", o->input, "Text, plain or as .gz or .zst; - is standard input")->type_name("FILE")->capture_default_str();
   c->add_option("-o,--output", o->output, "Where translations go; a file appears when it is complete")->type_name("FILE")->capture_default_str();
   c->add_option("--prefixes", o->prefixes, "A file of as many lines: how each translation must begin")->type_name("FILE");
-  c->add_option("--batch-tokens", o->translator.search.batch_tokens, "Source tokens in work at once")->check(CLI::Range(1, 1 << 24))->capture_default_str();
-  c->add_option("--batch-size", o->translator.search.batch_size, "Lines in work at once")->check(CLI::Range(1, 1 << 16))->capture_default_str();
+  c->add_option("--batch-tokens", o->translator.search.batch_tokens, "Source tokens in work at once")->check(whole_number(1, 1 << 24))->capture_default_str();
+  c->add_option("--batch-size", o->translator.search.batch_size, "Lines in work at once")->check(whole_number(1, 1 << 16))->capture_default_str();
   c->add_flag("--truncate", o->translator.truncate, "Cut lines that are longer than the model's positions instead of refusing them");
   c->add_flag("--replace-invalid", o->replace_invalid, "U+FFFD in the place of bytes that are not UTF-8");
   c->add_flag("--alignments", o->translator.alignment, "Show which source token each target token looks at most");

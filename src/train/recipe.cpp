@@ -270,7 +270,7 @@ Recipe Recipe::parse(const std::string& yaml, const std::string& origin, const f
 
 Recipe Recipe::read(const fs::path& path) {
   const std::string text = read_file(path, Limits{}.yaml_bytes);
-  return parse(text, path.string(), path.parent_path());
+  return parse(text, shown(path), path.parent_path());
 }
 
 void Recipe::set(const std::string& assignment) {
@@ -278,6 +278,25 @@ void Recipe::set(const std::string& assignment) {
   check(equals != std::string::npos, Code::recipe, "--set {}: wanted section.key=value", quoted(assignment));
   std::vector<Field> fields = fields_of(*this);
   assign(find(fields, assignment.substr(0, equals), "--set"), assignment.substr(equals + 1), "--set");
+}
+
+void Recipe::check_key(const std::string& name, const std::string& where) {
+  Recipe any;
+  std::vector<Field> fields = fields_of(any);
+  find(fields, name, where);
+}
+
+std::string Recipe::key_like(std::string_view word) {
+  Recipe any;
+  std::string wanted(word);
+  std::replace(wanted.begin(), wanted.end(), '-', '_');
+  std::vector<std::string> keys;
+  const std::vector<Field> fields = fields_of(any);
+  for (const Field& f : fields) keys.push_back(f.key);
+  const std::string best = closest(wanted, keys);
+  for (const Field& f : fields)
+    if (best == f.key) return f.name();
+  return "";
 }
 
 void Recipe::validate() const {

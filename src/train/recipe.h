@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file.h"
@@ -70,6 +71,10 @@ struct Recipe {
   std::string hash() const;     // SHA-256 of to_yaml()
   // Keys in which two recipes differ, as "train.seed: 42 -> 43".
   std::vector<std::string> differences(const Recipe& other) const;
+  // Error(recipe), with a suggestion, unless there is such a key ("train.seed"). `where` begins the message.
+  static void check_key(const std::string& name, const std::string& where);
+  // The key, with its section, that a word most likely means: "train.learning_rate" for "lerning-rate"; or "".
+  static std::string key_like(std::string_view word);
   static OrderedJson json_schema();
   static std::string reference();  // the documentation of all keys, as Markdown
 };

@@ -1,13 +1,5 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
+#include "shell.h"
 
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
-
-#include "base/file.h"
 #include "base/json.h"
 
 namespace glossa::test {
@@ -16,56 +8,19 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-struct Outcome {
-  int status;
-  std::string out, err;
-};
-
-// One folder for all tests: the model is trained once.
-class Program : public testing::Test {
+class Program : public Shell {
  protected:
   static void SetUpTestSuite() {
-    std::string pattern = (fs::temp_directory_path() / "glossa-program-XXXXXX").native();
-    folder() = mkdtemp(pattern.data());
-    const Outcome o = shell("glossa train " GLOSSA_SOURCE_DIR "/recipes/reverse-digits.yaml -o model --json --set train.max_steps=260 "
+    make_folder();
+    const Outcome o = shell("glossa train \"$recipe\" -o model --json --set train.max_steps=260 "
                             "--set data.generated_max_digits=4 --set model.d_model=64 --set train.max_tokens=1024 --set train.warmup_steps=40 "
                             "--set train.learning_rate=4e-3 --set train.eval_steps=130");
     ASSERT_EQ(o.status, 0) << o.err;
     result() = Json::parse(o.out);
   }
-  static void TearDownTestSuite() { fs::remove_all(folder()); }
-
-  // Runs a line of bash in the folder, with `glossa` as the program.
-  static Outcome shell(const std::string& line) {
-    const std::string command = "cd '" + folder().native() + "' && glossa() { '" GLOSSA_PROGRAM "' \"$@\"; }; { " + line + "; } >out 2>err";
-    const int status = std::system(("bash -c '" + replaced(command) + "'").c_str());
-    return {WEXITSTATUS(status), text("out"), text("err")};
-  }
-  static std::string text(const std::string& name) {
-    std::ifstream in(folder() / name);
-    std::stringstream all;
-    all << in.rdbuf();
-    return all.str();
-  }
-  static fs::path& folder() {
-    static fs::path path;
-    return path;
-  }
   static Json& result() {
     static Json json;
     return json;
-  }
-  static void refused(const std::string& line, int status, const std::vector<std::string>& parts) {
-    const Outcome o = shell(line);
-    EXPECT_EQ(o.status, status) << line << "\n" << o.err;
-    for (const std::string& part : parts) EXPECT_THAT(o.err, HasSubstr(part)) << line;
-    EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
-  }
-
- private:
-  static std::string replaced(std::string text) {
-    for (std::size_t at = 0; (at = text.find('\'', at)) != std::string::npos; at += 4) text.replace(at, 1, "'\\''");
-    return text;
   }
 };
 
