@@ -105,6 +105,16 @@ Manifest parse_manifest(std::string_view text, std::string_view origin) {
   return manifest;
 }
 
+bool of_later_format(const fs::path& directory) {
+  try {
+    const Json json = read_json(directory / kManifestName);
+    const auto format = json.find("format");  // the end, too, of what is no object
+    return format != json.end() && format->is_number_integer() && *format > kFormat;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::string to_text(const Manifest& manifest) {
   auto files = OrderedJson::array();
   for (const Manifest::File& file : manifest.files)

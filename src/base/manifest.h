@@ -25,6 +25,8 @@ struct Manifest {
 // or out of order, digests that are none.
 Manifest parse_manifest(std::string_view text, std::string_view origin);
 std::string to_text(const Manifest& manifest);
+// Whether the manifest of `directory` is of a format that only later programs read: not damaged, and not ours to pass over.
+bool of_later_format(const fs::path& directory);
 
 // Syncs every file and directory below `directory`, and lists the files.
 Manifest sync_and_list(const fs::path& directory);

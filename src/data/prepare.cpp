@@ -359,6 +359,8 @@ std::vector<std::string> DataReport::warnings() const {
   if (overlap > 0) out.push_back(fmt::format("{} pairs are also in the training data", overlap));
   if (repaired_lines > 0)
     out.push_back(fmt::format("{} lines had bytes that are not UTF-8, now U+FFFD", repaired_lines));
+  if (byte_order_marks > 0)
+    out.push_back(fmt::format("{} of the files begin with a byte order mark, which is no part of the text", byte_order_marks));
   if (nul_bytes > 0) out.push_back(fmt::format("there are {} NUL bytes, which are kept", nul_bytes));
   return out;
 }

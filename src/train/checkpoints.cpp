@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "base/manifest.h"
 
 namespace glossa {
 namespace {
@@ -110,6 +111,7 @@ NewestCheckpoint newest_checkpoint(const fs::path& run) {
       newest.path = path;
       break;
     }
+    check(!of_later_format(path), Code::run_state, "{}", fault);
     newest.faults.push_back(fmt::format("{}: passed over: {}", shown(path), fault));
   }
   return newest;
@@ -139,7 +141,7 @@ void remove_run(const fs::path& run) {
     static const std::set<std::string> kFiles{
         "config.json",       "model.safetensors",     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         "generation_config.json", "README.md",        "metrics.jsonl",  "curves.svg",            "all_results.json",
-        "generated_predictions.txt", kStateName,      kRecipeName,      "cache"};
+        "generated_predictions.txt", kStateName,      kRecipeName};
     if (kFiles.contains(name) || name.starts_with(kPrefix) || name.starts_with("events.out.tfevents.")) doomed.push_back(entry.path());
   }
   std::error_code error;

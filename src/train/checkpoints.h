@@ -61,7 +61,8 @@ struct Retention {
 // gone back behind, and go too. The one of `step` must be whole.
 void prune_checkpoints(const fs::path& run, std::int64_t step, const Retention& retention);
 
-// Removes what a run wrote into its directory, and nothing else that is there.
+// Removes what a run wrote into its directory, and nothing else that is there; the cache stays, whose files say themselves
+// what they are of.
 void remove_run(const fs::path& run);
 
 // Copies the tensors of a file into those of the same names. Error(run_state) for what is missing or of another shape.

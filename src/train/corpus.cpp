@@ -17,7 +17,7 @@ struct Source {
   CorpusFiles files = {};
   std::optional<ReverseDigits> generated = {};
 
-  bool present() const { return generated || !files.paths().empty(); }
+  bool present() const { return generated || !files.file.empty() || !files.source.empty(); }
 };
 
 struct Sources {
@@ -158,12 +158,18 @@ Corpus read_corpus(const Recipe& recipe, const CorpusOptions& options) {
   const TextOptions text = text_options(recipe.data);
   const fs::path& cache = options.cache;
   if (!cache.empty()) make_directories(cache);
+  const auto piped = [](const fs::path& path) { return path == "-"; };
+  for (const Source* source : {&sources.valid, &sources.test})
+    for (const fs::path& path : source->files.paths())
+      check(!piped(path), Code::recipe, "recipe: standard input can only be training data, not {}", source->name);
+  check(!piped(sources.train.files.source) || !piped(sources.train.files.target), Code::recipe,
+        "recipe: standard input cannot be both data.train_source and data.train_target");
   // The tokenizer, the encoder and a resumed run all read the training data, and a pipe can be read once only.
   for (fs::path* path : {&sources.train.files.source, &sources.train.files.target, &sources.train.files.file}) {
-    if (*path != "-") continue;
+    if (!piped(*path)) continue;
     check(!cache.empty(), Code::usage, "training data from standard input need an output directory to be kept in");
     const fs::path kept = cache / "standard-input";
-    if (!fs::exists(kept)) keep_standard_input(kept);
+    if (!options.resume || !fs::exists(kept)) keep_standard_input(kept);
     *path = kept;
   }
   if (!sources.train.generated) {  // files that do not fit each other show before all work

@@ -33,6 +33,7 @@ struct Corpus {
 
 struct CorpusOptions {
   fs::path cache = {};      // a folder for what is costly to make; empty: everything in memory
+  bool resume = false;      // standard input was kept in `cache` by an earlier start, and is not read again
   fs::path tokenizer = {};  // a tokenizer.json, or a folder with one, instead of what the recipe says
   std::function<void(std::string_view)> note = [](std::string_view) {};  // a line for people
 };

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backend/cpu/cpu_features.h"
+#include "base/error.h"
 #include "base/parallel.h"
 
 namespace glossa {
@@ -68,6 +69,16 @@ std::string Estimate::summary() const {
   return fmt::format("about {:.0f} MiB of memory ({:.0f} for weights and optimizer, {:.0f} for a batch), {:.0f} MiB of disk for each "
                      "checkpoint, {:.1f} minutes",
                      mib(memory()), mib(weights), mib(batch), mib(checkpoint), seconds / 60);
+}
+
+void check_affordable(const TransformerConfig& config, const TrainRecipe& recipe) {
+  const auto parameters = static_cast<std::uint64_t>(config.parameters());
+  const std::uint64_t moments = recipe.optim.starts_with("adam") ? 2 : recipe.optim == "sgd" ? 1 : 0;
+  const std::uint64_t bytes = kFloat * parameters * (2 + moments + (recipe.ema_decay > 0)), available = available_memory();
+  check(bytes <= available, Code::memory,
+        "a model of {} parameters needs about {} MiB of memory for weights, gradients and {}, {} are free; model.d_model, "
+        "model.encoder_layers and model.decoder_layers change that",
+        parameters, bytes >> 20, recipe.optim, available >> 20);
 }
 
 std::uint64_t available_memory() {

@@ -30,6 +30,9 @@ struct EstimateInput {
 };
 Estimate estimate(const EstimateInput& input);
 
+// Error(memory) if weights, gradients and moments alone exceed what there is: asked before they are allocated.
+void check_affordable(const TransformerConfig& config, const TrainRecipe& recipe);
+
 // Bytes that this process may still use: what the machine has free, or what its control group leaves.
 std::uint64_t available_memory();
 

@@ -31,7 +31,7 @@ bool use_bf16(const TrainRecipe& recipe, const TrainingHooks& hooks) {
   return recipe.precision != "f32" && there;
 }
 
-// Makes a directory ready for a run: empty, or holding one to go on with.
+// A directory for a run must be empty, or hold one to go on with or to replace.
 void prepare_directory(const TrainingOptions& options) {
   const fs::path& run = options.output_directory;
   remove_leftovers(run);
@@ -41,7 +41,6 @@ void prepare_directory(const TrainingOptions& options) {
   if (!occupied || options.resume) return;
   check(options.overwrite, Code::output_exists,
         "{}: is not empty; --resume goes on with the run there, --overwrite removes it", shown(run));
-  remove_run(run);
 }
 
 // The recipe as it is saved: comments that say its hash, then every key.
@@ -59,6 +58,15 @@ void check_same_recipe(const fs::path& stored, const Recipe& recipe, const Train
   }
   check(differences.empty(), Code::run_state, "{}: the run to resume had another recipe: {}; --override KEY lets it change",
         shown(stored), differences);
+}
+
+// ", the first in NAME": of gradients that are not finite; nothing where only their sum of squares is not.
+std::string first_nonfinite(const NamedTensors& gradients) {
+  for (const auto& [name, gradient] : gradients) {
+    const auto values = gradient.span<float>();
+    if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); })) return ", the first in " + name;
+  }
+  return "";
 }
 
 // One run from its directory's lock to its last file.
@@ -109,6 +117,12 @@ fs::path locked_directory(const TrainingOptions& options) {
   return options.output_directory;
 }
 
+TransformerConfig affordable_model(const Recipe& recipe, const Tokenizer& tokenizer) {
+  TransformerConfig config = model_config(recipe, tokenizer);
+  check_affordable(config, recipe.train);
+  return config;
+}
+
 // The checkpoint to go on from, or none.
 fs::path checkpoint_to_resume(const Recipe& recipe, const TrainingOptions& options) {
   prepare_directory(options);
@@ -130,8 +144,8 @@ Run::Run(const Recipe& recipe, const TrainingOptions& options)
       run_(locked_directory(options)),
       lock_(run_),
       resumed_from_(checkpoint_to_resume(recipe, options)),
-      corpus_(read_corpus(recipe, {.cache = run_ / "cache", .tokenizer = resumed_from_, .note = hooks_.note})),
-      config_(model_config(recipe, corpus_.tokenizer)),
+      corpus_(read_corpus(recipe, {.cache = run_ / "cache", .resume = options.resume, .tokenizer = resumed_from_, .note = hooks_.note})),
+      config_(affordable_model(recipe, corpus_.tokenizer)),
       parameters_({.seed = static_cast<std::uint64_t>(recipe.train.seed)}),
       model_(parameters_, config_),
       updater_(model_, parameters_, recipe_.train, use_bf16(recipe.train, hooks_)),
@@ -146,6 +160,9 @@ Run::Run(const Recipe& recipe, const TrainingOptions& options)
     }
   }
   if (!resumed_from_.empty()) restore();
+  check_resources();
+  // Not before: whatever is wrong with recipe, data or machine must not cost the run that is there.
+  if (options_.overwrite) remove_run(run_);
   write_file(run_ / kRecipeName, recipe_text(recipe_));
   records_.begin(state_.step, state_.history);
 }
@@ -250,8 +267,11 @@ void Run::after_update(const UpdateResult& update) {
     ++state_.bad_steps, ++state_.skipped_steps;
     hooks_.note(fmt::format("step {}: loss {}, gradient norm {}: update left out", state_.step, update.loss, update.gradient_norm));
     if (state_.bad_steps >= recipe_.train.max_bad_steps)
-      fail(Code::nonfinite, "step {}: {} updates in a row had gradients that are not finite (train.max_bad_steps); the last good checkpoint is {}",
-           state_.step, state_.bad_steps, last_checkpoint_.empty() ? "none" : shown(last_checkpoint_));
+      fail(Code::nonfinite,
+           "step {}: loss {}, gradient norm {}{}: no finite gradient in {} updates in a row (train.max_bad_steps), the last before "
+           "batch {} of epoch {}; the last good checkpoint is {}",
+           state_.step, update.loss, update.gradient_norm, first_nonfinite(parameters_.gradients()), state_.bad_steps,
+           state_.position.batch, state_.position.epoch, last_checkpoint_.empty() ? "none" : shown(last_checkpoint_));
   }
   show_progress(update);
   if (due(recipe_.train.logging_steps)) log(update);
@@ -347,7 +367,6 @@ void Run::save() {
 }
 
 TrainingResult Run::operator()() {
-  check_resources();
   learn();
   TrainingResult result{.stopped = !finished(), .step = state_.step, .checkpoint = last_checkpoint_, .seconds = state_.seconds};
   if (result.stopped) return result;
@@ -369,6 +388,8 @@ TrainingResult Run::operator()() {
 
 TrainingResult train(const Recipe& recipe, const TrainingOptions& options) {
   recipe.validate();
+  for (const std::string& key : options.override_keys) Recipe::check_key(key, "--override");
+  check(options.override_keys.empty() || options.resume, Code::usage, "--override goes with --resume");
   return Run(recipe, options)();
 }
 

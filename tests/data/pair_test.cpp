@@ -10,6 +10,7 @@
 #include "data/prepare.h"
 #include "data/reverse_digits.h"
 #include "files.h"
+#include "text/train_tokenizer.h"
 
 namespace glossa {
 namespace {
@@ -134,7 +135,7 @@ TEST_F(Pairs, CorporaThatCannotBeAreRefused) {
   EXPECT_EQ(code_of([&] { read_all({.source = file, .target = folder}); }), Code::not_regular);
 }
 
-TEST_F(Pairs, SkipsAndCountsWhatDoesNotQualify) {
+TEST_F(Pairs, F09_SkipsAndCountsWhatDoesNotQualify) {
   Preparation how = words();
   how.filter = {.min_length = 2, .max_length = 4, .max_length_ratio = 1.5};
   const PreparedPairs p = prepare(
@@ -155,7 +156,7 @@ TEST_F(Pairs, SkipsAndCountsWhatDoesNotQualify) {
   EXPECT_THAT(p.report.warnings(), ElementsAre(HasSubstr("62.5 % of the pairs are skipped")));
 }
 
-TEST_F(Pairs, StrictRefusesWithLineAndReason) {
+TEST_F(Pairs, F09_StrictRefusesWithLineAndReason) {
   Preparation how = words();
   how.filter = {.max_length = 3, .max_length_ratio = 2, .strict = true};
   const std::tuple<const char*, const char*, const char*> cases[] = {
@@ -221,7 +222,30 @@ TEST_F(Pairs, F18_UnknownTokensAreCountedWithAnExample) {
   EXPECT_THAT(q.report.warnings(), ElementsAre(AllOf(HasSubstr("50.0 %"), HasSubstr("antidis"))));
 }
 
-TEST_F(Pairs, F02_NulsAndMarksAreNoted) {
+TEST_F(Pairs, F13_UnusualCharactersComeBackByteForByte) {
+  const std::vector<std::string> odd{"caf\u00E9 and cafe\u0301", "zero\u200Bwidth\u200D\u2060", "\u202Eright\u202C to \u200Fleft", "\U0001F468\u200D\U0001F469\u200D\U0001F467",
+                                     "\uE000 private \U000F0000", "un\u0378assigned \U000E0FFF", "\u0301 alone", "a\uFEFFb", "a\u2028b\u0085c\vd\fe\rf", "\u00A0 a\u3000b",
+                                     "\uFFFE\U0010FFFF", "\u2764\uFE0F", " two  spaces ", "tab\there"};
+  std::string text;
+  for (const std::string& line : odd) text += line + "\n";
+  TokenizerTrainer trainer({.kind = TokenizerKind::byte_bpe, .vocab_size = 300, .normalization = std::nullopt});
+  trainer.add(text);
+  const Tokenizer tokenizer = trainer.train();
+  Preparation how;
+  how.encode = [&](std::string_view line, std::vector<std::int32_t>& ids) { tokenizer.encode(line, ids, false); };
+  how.vocabulary = static_cast<std::uint64_t>(tokenizer.size());
+  how.unknown = -1;
+  how.keep_text = true;
+  const PreparedPairs p = prepare(parallel(text, text), how);
+  ASSERT_EQ(p.data.size(), odd.size());
+  for (std::uint64_t i = 0; i < odd.size(); ++i) {
+    EXPECT_EQ(p.data.source_text(i), odd[i]);
+    EXPECT_EQ(tokenizer.decode(source_of(p.data, i), false), odd[i]);
+    EXPECT_EQ(tokenizer.decode(target_of(p.data, i), false), odd[i]);
+  }
+}
+
+TEST_F(Pairs, F02_F05_NulsAndMarksAreNoted) {
   const PreparedPairs p = prepare(parallel(std::string_view("\xEF\xBB\xBF"
                                                             "a\0b\n",
                                                             7),

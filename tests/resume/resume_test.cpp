@@ -86,7 +86,7 @@ int wanted_kills() {
   return given ? std::atoi(given) : 12;
 }
 
-TEST_F(Resume, KilledAtAnyMomentItEndsWithTheSameWeights) {
+TEST_F(Resume, G02_G20_KilledAtAnyMomentItEndsWithTheSameWeights) {
   ASSERT_EQ(run({.output = folder_ / "whole", .threads = 2}), 0);
   const std::string wanted = weights(folder_ / "whole");
   std::mt19937 random(std::random_device{}());
@@ -108,7 +108,7 @@ TEST_F(Resume, KilledAtAnyMomentItEndsWithTheSameWeights) {
   }
 }
 
-TEST_F(Resume, StoppedBySignalsItSays75AndGoesOn) {
+TEST_F(Resume, G16_K13_StoppedBySignalsItSays75AndGoesOn) {
   ASSERT_EQ(run({.output = folder_ / "whole"}), 0);
   const fs::path output = folder_ / "stopped";
   std::mt19937 random(5);
@@ -125,8 +125,21 @@ TEST_F(Resume, StoppedBySignalsItSays75AndGoesOn) {
   EXPECT_EQ(weights(output), weights(folder_ / "whole"));
 }
 
+TEST_F(Resume, G18_HaltedAndContinuedItGoesOn) {
+  ASSERT_EQ(run({.output = folder_ / "whole"}), 0);
+  const pid_t child = start({.output = folder_ / "halted"});
+  for (int i = 0; i < 3; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    kill(child, SIGSTOP);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    kill(child, SIGCONT);
+  }
+  ASSERT_EQ(finish(child), 0) << read_file((folder_ / "halted").native() + ".log");
+  EXPECT_EQ(weights(folder_ / "halted"), weights(folder_ / "whole"));
+}
+
 // The calls of saving fail one after the other, as on a full or dying disk.
-TEST_F(Resume, AFailingDiskIsStatus4AndNothingIsLost) {
+TEST_F(Resume, G04_AFailingDiskIsStatus4AndNothingIsLost) {
   ASSERT_EQ(run({.output = folder_ / "whole"}), 0);
   const std::string wanted = weights(folder_ / "whole");
   for (const char* fault : {"write", "fsync", "rename"}) {
@@ -141,7 +154,7 @@ TEST_F(Resume, AFailingDiskIsStatus4AndNothingIsLost) {
   }
 }
 
-TEST_F(Resume, AnotherRecipeIsRefusedUnlessTheKeyMayDiffer) {
+TEST_F(Resume, E19_G25_AnotherRecipeIsRefusedUnlessTheKeyMayDiffer) {
   Recipe recipe = Recipe::read(kRecipe);
   for (const std::string& s : settings()) recipe.set(s);
   recipe.set("train.max_steps=40");
@@ -168,7 +181,7 @@ TEST_F(Resume, AnotherRecipeIsRefusedUnlessTheKeyMayDiffer) {
 }
 
 // Stopped after every so many steps within one process, a run ends with the same bits.
-TEST_F(Resume, StoppedInProcessAtManySteps) {
+TEST_F(Resume, G24_StoppedInProcessAtManySteps) {
   Recipe recipe = Recipe::read(kRecipe);
   for (const std::string& s : settings()) recipe.set(s);
   recipe.set("train.max_steps=60");
@@ -191,7 +204,7 @@ TEST_F(Resume, StoppedInProcessAtManySteps) {
 }
 
 // Damage to the newest checkpoint is said, and the one before it serves.
-TEST_F(Resume, ADamagedCheckpointIsPassedOver) {
+TEST_F(Resume, G10_G13_ADamagedCheckpointIsPassedOver) {
   ASSERT_EQ(run({.output = folder_ / "run"}), 0);
   const std::string wanted = weights(folder_ / "run");
   const fs::path newest = newest_checkpoint(folder_ / "run").path / kOptimizerName;
@@ -203,7 +216,7 @@ TEST_F(Resume, ADamagedCheckpointIsPassedOver) {
   EXPECT_EQ(weights(folder_ / "run"), wanted);
 }
 
-TEST_F(Resume, TwoProcessesDoNotShareADirectory) {
+TEST_F(Resume, G14_TwoProcessesDoNotShareADirectory) {
   const DirectoryLock lock([&] {
     make_directories(folder_ / "run");
     return folder_ / "run";

@@ -201,7 +201,7 @@ TEST_F(RunOutputs, ValuesThatAreNotFiniteKeepTheLinesJson) {
   EXPECT_TRUE(std::isnan(events_in(event_files().at(0)).at(1).scalars.at("train/loss")));
 }
 
-TEST_F(RunOutputs, ARecordThatCannotBeWrittenIsNotedOnceAndTheRunGoesOn) {
+TEST_F(RunOutputs, G42_ARecordThatCannotBeWrittenIsNotedOnceAndTheRunGoesOn) {
   const fs::path gone = folder / "nowhere";
   RunRecords run(gone, [this](std::string_view note) { notes.emplace_back(note); });
   run.begin(0, OrderedJson::array());
