@@ -257,6 +257,9 @@ TEST_F(CommandLine, K16_InstructionSetsThatThereAreNotAreRefusedAndThePlainOneAl
 }
 
 TEST_F(CommandLine, K17_G33_G34_TooLittleOfAnythingIsSaidOrDoneWithout) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers take more of everything for themselves";
+#endif
   for (const char* kilobytes : {"15000", "20000", "25000", "30000", "35000", "40000"})
     for (const char* command : {"translate -m model -i lines", "score lines -i lines", "--quiet train \"$recipe\" $(cat tiny) -o little --overwrite"}) {
       const Outcome o = shell(std::string("ulimit -v ") + kilobytes + "; glossa " + command);
