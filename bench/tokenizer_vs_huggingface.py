@@ -17,7 +17,6 @@ import gzip
 import json
 import os
 import pathlib
-import platform
 import resource
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ import tempfile
 import time
 
 os.environ |= {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
+import machine
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -109,13 +109,6 @@ class Comparison:
         return runs
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor()
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--glossa", default="build/release/glossa")
@@ -125,7 +118,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--copies", type=int, default=21, help="of the text, for this program to encode")
     a = arguments.parse_args()
-    print(f"tokenizers {tokenizers.__version__}, one thread, {processor()}, vocabularies of {a.vocab_size}, "
+    print(f"tokenizers {tokenizers.__version__}, one thread, {machine.processor()}, vocabularies of {a.vocab_size}, "
           f"load {os.getloadavg()[0]:.1f}\n")
     print("| text | type | of the library | glossa | tokenizers | ratio |")
     print("|---|---|---|---|---|---|")

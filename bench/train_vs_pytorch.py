@@ -14,13 +14,13 @@ Memory is the most that the process ever had resident (of a compiled mode, the c
 import argparse
 import json
 import os
-import pathlib
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
+
+import machine
 
 PRESETS = {  # width, feed-forward, heads, layers of each stack, sentences, tokens of each side
     "encdec-base": (512, 2048, 8, 6, 64, 24),
@@ -29,94 +29,22 @@ PRESETS = {  # width, feed-forward, heads, layers of each stack, sentences, toke
 VOCABULARY, DROPOUT, SMOOTHING = 10_000, 0.1, 0.1
 
 
-def make_step(preset, compiled, bf16):
-    import torch
-    from torch import nn
-    from torch.nn import functional as F
-    width, inner, heads, layers, sentences, length = PRESETS[preset]
-
-    def split(x, parts):
-        return x.view(x.shape[0], x.shape[1], parts, heads, width // heads).permute(2, 0, 3, 1, 4)
-
-    class Attention(nn.Module):
-        def __init__(self, cross):
-            super().__init__()
-            self.cross = cross
-            self.inputs = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, 2 * width)] if cross else
-                                        [nn.Linear(width, 3 * width)])
-            self.out = nn.Linear(width, width)
-
-        def forward(self, x, memory=None, causal=False):
-            if self.cross:
-                (q,), (k, v) = split(self.inputs[0](x), 1), split(self.inputs[1](memory), 2)
-            else:
-                q, k, v = split(self.inputs[0](x), 3)
-            a = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-            return self.out(a.transpose(1, 2).reshape(x.shape))
-
-    class Layer(nn.Module):
-        def __init__(self, decoder):
-            super().__init__()
-            self.attention = Attention(False)
-            self.cross = Attention(True) if decoder else None
-            self.inner, self.outer = nn.Linear(width, inner), nn.Linear(inner, width)
-            self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 if decoder else 2))
-
-        def forward(self, x, memory=None):
-            x = self.norms[0](x + F.dropout(self.attention(x, causal=memory is not None), DROPOUT))
-            if memory is not None:
-                x = self.norms[1](x + F.dropout(self.cross(x, memory), DROPOUT))
-            return self.norms[-1](x + F.dropout(self.outer(F.relu(self.inner(x))), DROPOUT))
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(VOCABULARY, width)
-            nn.init.normal_(self.embedding.weight, std=width ** -0.5)
-            self.encoder = nn.ModuleList(Layer(False) for _ in range(layers))
-            self.decoder = nn.ModuleList(Layer(True) for _ in range(layers))
-            angles = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, width, 2) / width)
-            self.register_buffer("positions", torch.cat([angles.sin(), angles.cos()], 1))
-
-        def embed(self, ids):
-            return F.dropout(self.embedding(ids) * width ** 0.5 + self.positions, DROPOUT)
-
-        def forward(self, source, target, labels):
-            memory, x = self.embed(source), self.embed(target)
-            for layer in self.encoder:
-                memory = layer(memory)
-            for layer in self.decoder:
-                x = layer(x, memory)
-            logits = F.linear(x, self.embedding.weight).view(-1, VOCABULARY)
-            return F.cross_entropy(logits, labels.view(-1), label_smoothing=SMOOTHING)
-
-    torch.manual_seed(1)
-    model = Model()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98), fused=True)
-    batch = [torch.randint(2, VOCABULARY, (sentences, length)) for _ in range(3)]
-    forward = torch.compile(model) if compiled else model
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss = forward(*batch)
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-    return step
-
-
 def worker(preset, mode, threads):
     """Answers each line with the seconds of so many steps, and the memory used so far."""
     import torch
+    import pytorch_transformer as peer
     torch.set_num_threads(threads)
-    step = make_step(preset, "compiled" in mode, "bf16" in mode)
+    torch.manual_seed(1)
+    width, inner, heads, layers, sentences, length = PRESETS[preset]
+    model = peer.Transformer(VOCABULARY, width, inner, heads, layers, length, DROPOUT, SMOOTHING)
+    step = peer.make_step(model, peer.adam(model), "compiled" in mode, "bf16" in mode)
+    batch = [torch.randint(2, VOCABULARY, (sentences, length)) for _ in range(3)]
     for line in sys.stdin:
-        step()
+        step(batch)
         times = []
         for _ in range(int(line)):
             begin = time.perf_counter()
-            step()
+            step(batch)
             times.append(time.perf_counter() - begin)
         print(json.dumps([times, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]), flush=True)
 
@@ -154,20 +82,8 @@ class Glossa:
         pass
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor()
-
-
 def compare(preset, a):
-    environment = dict(os.environ)
-    environment.pop("OPENBLAS_CORETYPE", None)  # where it is set, it is for other programs
-    if a.isa == "avx2":
-        environment |= {"GLOSSA_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
-                        "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
-    bf16 = a.isa != "avx2" and "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
+    environment, bf16 = machine.environment(a.isa), machine.has_bf16(a.isa)
     types = ["f32", "bf16"] if bf16 else ["f32"]
     programs = {f"glossa {t}": Glossa(preset, t, a, environment) for t in types}
     for t in types:
@@ -184,7 +100,7 @@ def compare(preset, a):
     rate = {n: statistics.median(r["tokens_per_second"] for r in runs) for n, runs in results.items()}
     memory = {n: max(r["peak_memory_mib"] for r in runs) for n, runs in results.items()}
     best = max((n for n in rate if n.startswith("PyTorch")), key=rate.get)
-    print(f"\n{preset}: {processor()}, {results['glossa f32'][0]['instruction_set']}, {a.threads} threads, "
+    print(f"\n{preset}: {machine.processor()}, {results['glossa f32'][0]['instruction_set']}, {a.threads} threads, "
           f"load {os.getloadavg()[0]:.1f}\n")
     print("| program | tokens/s | to PyTorch's best | share of f32 or bf16 peak | peak memory, MiB | to that of PyTorch's best |")
     print("|---|---|---|---|---|---|")
