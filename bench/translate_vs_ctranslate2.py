@@ -5,22 +5,21 @@
     ~/glossa-tools/bin/python bench/translate_vs_ctranslate2.py --glossa build/release/glossa
 
 The model is the preset encdec-base (6+6 layers of 512, feed-forward 2048, vocabulary 10,000) with random weights; sources have 24
-tokens, and exactly 24 are generated. CTranslate2 gets a random Marian model of that shape through its own converter. One line
+tokens, and exactly 24 are generated. CTranslate2 gets a random Marian model of that shape through its own converter. One row
 for each batch and beam: the median of each side's rounds, and the median and range of the ratios between neighbouring rounds.
 """
 import argparse
 import json
+import os
 import pathlib
 import random
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
-import ctranslate2
-import torch
-import transformers
-from ctranslate2.converters.transformers import MarianMTLoader
+import machine
 
 WORDS, LENGTH = 10_000, 24
 
@@ -34,6 +33,9 @@ class Vocabulary:
 
 
 def make_model(directory):
+    import torch
+    import transformers
+    from ctranslate2.converters.transformers import MarianMTLoader
     config = transformers.MarianConfig(
         vocab_size=WORDS + 1, d_model=512, encoder_layers=6, decoder_layers=6, encoder_attention_heads=8,
         decoder_attention_heads=8, encoder_ffn_dim=2048, decoder_ffn_dim=2048, max_position_embeddings=512,
@@ -69,28 +71,30 @@ def glossa_rate(program, batch, beam, threads):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--glossa", default="build/release/glossa")
+    arguments.add_argument("--isa", choices=["best", "avx2"], default="best", help="instruction set of both programs")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=3, help="of CTranslate2's runs in a round")
     a = arguments.parse_args()
+    if dict(os.environ) != (wanted := machine.environment(a.isa)):
+        os.execve(sys.executable, [sys.executable, *sys.argv], wanted)  # libraries read these as they are loaded
+    import ctranslate2
     with tempfile.TemporaryDirectory() as temporary:
         directory = pathlib.Path(temporary) / "model"
         make_model(directory)
         translator = ctranslate2.Translator(str(directory), device="cpu", compute_type="float32", intra_threads=a.threads,
                                             inter_threads=1)
-        print(f"CTranslate2 {ctranslate2.__version__}, {a.threads} threads, f32")
+        print(f"CTranslate2 {ctranslate2.__version__}, f32, {machine.processor()}, {a.isa}, {a.threads} threads\n")
+        print("| batch | beam | glossa, tokens/s | CTranslate2, tokens/s | ratio | range |\n|---|---|---|---|---|---|")
         for batch in (32, 1):
             for beam in (1, 4):
                 ctranslate2_rate(translator, batch, beam, 0)  # warm up
                 rounds = [(glossa_rate(a.glossa, batch, beam, a.threads), ctranslate2_rate(translator, batch, beam, a.seconds))
                           for _ in range(a.rounds)]
                 ratios = [ours / theirs for ours, theirs in rounds]
-                print(json.dumps({
-                    "batch": batch, "beam_size": beam,
-                    "glossa_tokens_per_second": round(statistics.median(r[0] for r in rounds), 1),
-                    "ctranslate2_tokens_per_second": round(statistics.median(r[1] for r in rounds), 1),
-                    "ratio": round(statistics.median(ratios), 2), "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)]}),
-                    flush=True)
+                ours, theirs = (statistics.median(rates) for rates in zip(*rounds))
+                print(f"| {batch} | {beam} | {ours:.0f} | {theirs:.0f} | {statistics.median(ratios):.2f}x | "
+                      f"{min(ratios):.2f}-{max(ratios):.2f} |", flush=True)
 
 
 if __name__ == "__main__":
