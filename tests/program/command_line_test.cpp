@@ -267,9 +267,10 @@ TEST_F(CommandLine, K17_G33_G34_TooLittleOfAnythingIsSaidOrDoneWithout) {
       EXPECT_THAT(o.status, testing::AnyOf(0, 5)) << kilobytes << ' ' << command << ": " << o.err;
       EXPECT_THAT(o.err, HasSubstr(o.status == 5 ? "error[E500" : "")) << command;
     }
-  for (const char* files : {"4", "5", "6", "16"})
+  for (const int files : {4, 5, 6, 16})
     for (const char* command : {"translate -m model -i lines", "tokenizer encode -m model -i lines"}) {
-      const Outcome o = shell(std::string("ulimit -n ") + files + "; glossa " + command);
+      const Outcome o = shell("ulimit -n " + std::to_string(files) + "; glossa " + command);
+      if (o.status == 127 && files < 16) continue;  // what runs the test holds files too, and the loader had none left
       EXPECT_THAT(o.status, testing::AnyOf(0, 4)) << files << ' ' << command << ": " << o.err;
       EXPECT_THAT(o.err, HasSubstr(o.status == 4 ? "Too many open files" : "")) << command;
     }
