@@ -145,9 +145,7 @@ class Marian:
 
 
 def compare(a, directory):
-    bf16 = machine.has_bf16(a.isa)
-    types = ["f32", "bf16"] if bf16 else ["f32"]
-    programs = {f"glossa {t}": Glossa(a, directory, t) for t in types}
+    programs = {f"glossa {t}": Glossa(a, directory, t) for t in machine.types(a.isa)}
     print("reading the recipe's data", file=sys.stderr)
     programs["glossa f32"].run()
     a.model = str(programs["glossa f32"].directory)
@@ -155,18 +153,10 @@ def compare(a, directory):
     a.batches = str(directory / "batches.json")
     c = json.loads(pathlib.Path(a.model, "config.json").read_text())
     pathlib.Path(a.batches).write_text(json.dumps(padded_batches(zip(*ids), c, a.tokens)))
-    for t in types:
-        for mode in (["eager"] if a.no_compile else ["eager", "compiled"]):
-            programs[f"PyTorch {mode} {t}"] = PyTorch(a, f"{mode} {t}")
+    programs |= {f"PyTorch {mode}": PyTorch(a, mode) for mode in machine.peers(a.isa, not a.no_compile)}
     if not a.no_marian:
         programs["Marian f32"] = Marian(a, directory)
-    results = {name: [] for name in programs}
-    for _ in range(a.rounds):
-        for name, program in programs.items():
-            results[name].append(program.run())
-            print(f"{name}: {results[name][-1]:.0f} tokens/s", file=sys.stderr, flush=True)
-    for program in programs.values():
-        program.close()
+    results = machine.in_turns(programs, a.rounds, float)
     rate = {name: statistics.median(rates) for name, rates in results.items()}
     best = max((name for name in rate if name.startswith("PyTorch")), key=rate.get)
     print(f"\n{pathlib.Path(a.recipe).name}: {machine.processor()}, {a.isa}, {a.threads} threads, load {os.getloadavg()[0]:.1f}\n")

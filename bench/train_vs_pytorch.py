@@ -83,20 +83,10 @@ class Glossa:
 
 
 def compare(preset, a):
-    environment, bf16 = machine.environment(a.isa), machine.has_bf16(a.isa)
-    types = ["f32", "bf16"] if bf16 else ["f32"]
-    programs = {f"glossa {t}": Glossa(preset, t, a, environment) for t in types}
-    for t in types:
-        for mode in (["eager"] if a.no_compile else ["eager", "compiled"]):
-            programs[f"PyTorch {mode} {t}"] = PyTorch(preset, f"{mode} {t}", a, environment)
-    results = {name: [] for name in programs}
-    for _ in range(a.rounds):
-        for name, program in programs.items():
-            results[name].append(program.run())
-            print(f"{preset} {name}: {results[name][-1]['tokens_per_second']:.0f} tokens/s", file=sys.stderr, flush=True)
-    for program in programs.values():
-        program.close()
-
+    environment = machine.environment(a.isa)
+    programs = {f"glossa {t}": Glossa(preset, t, a, environment) for t in machine.types(a.isa)}
+    programs |= {f"PyTorch {mode}": PyTorch(preset, mode, a, environment) for mode in machine.peers(a.isa, not a.no_compile)}
+    results = machine.in_turns(programs, a.rounds, lambda run: run["tokens_per_second"])
     rate = {n: statistics.median(r["tokens_per_second"] for r in runs) for n, runs in results.items()}
     memory = {n: max(r["peak_memory_mib"] for r in runs) for n, runs in results.items()}
     best = max((n for n in rate if n.startswith("PyTorch")), key=rate.get)

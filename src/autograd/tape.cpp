@@ -36,15 +36,14 @@ Tape::~Tape() {
 
 Tape* Tape::current() { return current_tape; }
 
-int Tape::new_slot(const Tensor& x) {
-  Slot slot;
-  slot.shape = x.shape();
-  slot.offset = x.offset();
-  slot.elements = x.elements();
-  slot.dtype = x.dtype();
-  slot.device = x.device();
+int Tape::new_slot(Slot slot) {
+  slot.elements = slot.shape.elements();
   slots_.push_back(std::move(slot));
   return static_cast<int>(slots_.size()) - 1;
+}
+
+int Tape::new_slot(const Tensor& x) {
+  return new_slot({.shape = x.shape(), .offset = x.offset(), .dtype = x.dtype(), .device = x.device()});
 }
 
 int Tape::index_of(const Tensor& x) const {
@@ -65,14 +64,7 @@ int Tape::slot_of(const Tensor& x) {
   const auto [it, made] = leaves_.try_emplace(leaf, 0);
   if (made) {
     // The whole parameter, of which x may be a part: parameters fill their storage from its beginning.
-    Slot slot;
-    slot.shape = leaf->shape;
-    slot.elements = leaf->shape.elements();
-    slot.dtype = leaf->dtype;
-    slot.device = leaf->device;
-    slot.leaf = leaf;
-    slots_.push_back(std::move(slot));
-    it->second = static_cast<int>(slots_.size()) - 1;
+    it->second = new_slot({.shape = leaf->shape, .dtype = leaf->dtype, .device = leaf->device, .leaf = leaf});
   }
   return it->second;
 }

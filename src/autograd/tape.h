@@ -105,17 +105,18 @@ class Tape {
     Backward backward;
   };
   struct Slot {
-    Tensor gradient;
+    Tensor gradient = {};
     Shape shape;  // of the tensor that made the slot; views of it share the slot
     std::int64_t offset = 0, elements = 0;
     DType dtype = DType::f32;
-    Device device;
+    Device device = {};
     Leaf* leaf = nullptr;
     bool kept = false;    // watched: not freed by the walk
     bool walked = false;  // the entry that made it is gone
   };
   int index_of(const Tensor& x) const;  // of the slot that the tensor names, if it is one of this tape's; else -1
   int slot_of(const Tensor& x);         // the same, and slots for parameters
+  int new_slot(Slot slot);
   int new_slot(const Tensor& x);
   static Tensor& gradient_of(Slot& slot) { return slot.leaf ? slot.leaf->gradient : slot.gradient; }
   Tensor base_gradient(Slot& slot, bool& empty);

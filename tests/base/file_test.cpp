@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "support/in_folder.h"
 
 namespace glossa {
 namespace {
@@ -21,15 +22,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class Files : public testing::Test {
+class Files : public InFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "glossa-file-XXXXXX").native();
-    folder = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(folder); }
-
-  void put(const fs::path& name, std::string_view text) { std::ofstream(folder / name) << text; }
   std::vector<std::string> names() const {
     std::vector<std::string> list;
     for (const auto& entry : fs::directory_iterator(folder)) list.push_back(entry.path().filename());
@@ -37,7 +31,6 @@ class Files : public testing::Test {
     return list;
   }
 
-  fs::path folder;
 };
 
 Code code_of(const std::function<void()>& action, std::string* message = nullptr) {

@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "checkpoint/safetensors.h"
+#include "support/error_of.h"
+#include "support/in_folder.h"
 
 namespace glossa {
 
@@ -40,16 +42,6 @@ inline std::string little_endian_text(std::uint64_t n) {
 
 inline std::string with_header(const std::string& header, std::size_t data = 0) {
   return little_endian_text(header.size()) + header + std::string(data, '\0');
-}
-
-// "E3101 what it says", or "" if the action does not fail.
-inline std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return fmt::format("E{} {}", static_cast<int>(error.code()), error.what());
-  }
-  return "";
 }
 
 inline std::string refusal(const std::string& file, const Limits& limits = {}) {
@@ -87,19 +79,5 @@ inline double cpu_seconds(const std::function<void()>& action) {
   action();
   return now() - begin;
 }
-
-class InFolder : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "glossa-checkpoint-XXXXXX").native();
-    folder = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(folder); }
-  fs::path put(const fs::path& name, std::string_view text) {
-    std::ofstream(folder / name, std::ios::binary) << text;
-    return folder / name;
-  }
-  fs::path folder;
-};
 
 }  // namespace glossa

@@ -325,7 +325,7 @@ TEST(Loader, StopsAtOnceWhateverItIsDoing) {
   }
 }
 
-class LoaderFiles : public Folder {};
+class LoaderFiles : public InFolder {};
 
 TEST_F(LoaderFiles, F15_ACacheThatChangesDuringTheEpochStopsIt) {
   const fs::path path = folder / "cache";

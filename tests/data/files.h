@@ -1,5 +1,4 @@
-// files.h -- what the tests of the data layer share: a folder of their own, compressors, and the code of an
-// error.
+// files.h -- what the tests of the data layer share: compressors, and the code of an error.
 #pragma once
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,22 +11,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "support/in_folder.h"
 
 namespace glossa {
-
-class Folder : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "glossa-data-XXXXXX").native();
-    folder = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(folder); }
-  fs::path put(const fs::path& name, std::string_view text) const {
-    std::ofstream(folder / name, std::ios::binary) << text;
-    return folder / name;
-  }
-  fs::path folder;
-};
 
 inline std::string gzipped(std::string_view text, int level = 6) {
   z_stream stream{};

@@ -47,7 +47,7 @@ std::vector<std::int32_t> target_of(const PairDataset& data, std::uint64_t i) {
   return ids;
 }
 
-class Pairs : public Folder {
+class Pairs : public InFolder {
  protected:
   CorpusFiles parallel(std::string_view source, std::string_view target) const {
     return {.source = put("a.en", source), .target = put("a.de", target)};

@@ -45,7 +45,7 @@ std::string sample_text(std::uint64_t seed, std::size_t lines) {
   return text;
 }
 
-class Text : public Folder {};
+class Text : public InFolder {};
 
 TEST_F(Text, F04_OnlyLfAndCrlfEndALine) {
   EXPECT_THAT(lines_of("a\nb\r\nc"), ElementsAre("a", "b", "c"));

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
+#include "support/in_folder.h"
 
 namespace glossa {
 namespace {
@@ -18,13 +19,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-class Inspect : public testing::Test {
+class Inspect : public InFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "glossa-inspect-XXXXXX").native();
-    folder = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(folder); }
 
   // What the command prints. The Error it ends with, if any, is kept in `code`.
   std::string output(std::vector<std::string> words) {
@@ -49,7 +45,6 @@ class Inspect : public testing::Test {
                      {{"a.weight", Tensor::of(values)}, {"ids", Tensor::of(std::vector<std::int64_t>{3})}});
   }
 
-  fs::path folder;
   Code code = Code::internal;
 };
 

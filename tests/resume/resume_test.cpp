@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "train/checkpoints.h"
 #include "train/trainer.h"
+#include "support/in_folder.h"
 
 // A run that is stopped, killed or refused its disk at any moment can be resumed, and ends with the bits of a run that was
 // never disturbed.
@@ -34,15 +35,7 @@ const std::vector<std::string>& settings() {
 
 const char* kRecipe = GLOSSA_SOURCE_DIR "/recipes/reverse-digits.yaml";
 
-class Resume : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "glossa-resume-XXXXXX").native();
-    folder_ = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  fs::path folder_;
-};
+class Resume : public InFolder {};
 
 struct Start {
   fs::path output;
@@ -87,12 +80,12 @@ int wanted_kills() {
 }
 
 TEST_F(Resume, G02_G20_KilledAtAnyMomentItEndsWithTheSameWeights) {
-  ASSERT_EQ(run({.output = folder_ / "whole", .threads = 2}), 0);
-  const std::string wanted = weights(folder_ / "whole");
+  ASSERT_EQ(run({.output = folder / "whole", .threads = 2}), 0);
+  const std::string wanted = weights(folder / "whole");
   std::mt19937 random(std::random_device{}());
   int kills = 0, runs = 0;
   while (kills < wanted_kills()) {
-    const fs::path output = folder_ / fmt::format("killed{}", runs++);
+    const fs::path output = folder / fmt::format("killed{}", runs++);
     int status = 1000;
     for (bool resume = false; status >= 1000; resume = true) {
       const pid_t child = start({.output = output, .resume = resume, .threads = 1 + static_cast<int>(random() % 2)});
@@ -109,8 +102,8 @@ TEST_F(Resume, G02_G20_KilledAtAnyMomentItEndsWithTheSameWeights) {
 }
 
 TEST_F(Resume, G16_K13_StoppedBySignalsItSays75AndGoesOn) {
-  ASSERT_EQ(run({.output = folder_ / "whole"}), 0);
-  const fs::path output = folder_ / "stopped";
+  ASSERT_EQ(run({.output = folder / "whole"}), 0);
+  const fs::path output = folder / "stopped";
   std::mt19937 random(5);
   int status = -1;
   for (int i = 0; status != 0; ++i) {
@@ -122,28 +115,28 @@ TEST_F(Resume, G16_K13_StoppedBySignalsItSays75AndGoesOn) {
     ASSERT_THAT(status, testing::AnyOf(0, 75, 1000 + SIGTERM, 1000 + SIGINT)) << read_file(output.native() + ".log");
     if (i > 6 && status != 0) status = run({.output = output, .resume = true});
   }
-  EXPECT_EQ(weights(output), weights(folder_ / "whole"));
+  EXPECT_EQ(weights(output), weights(folder / "whole"));
 }
 
 TEST_F(Resume, G18_HaltedAndContinuedItGoesOn) {
-  ASSERT_EQ(run({.output = folder_ / "whole"}), 0);
-  const pid_t child = start({.output = folder_ / "halted"});
+  ASSERT_EQ(run({.output = folder / "whole"}), 0);
+  const pid_t child = start({.output = folder / "halted"});
   for (int i = 0; i < 3; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     kill(child, SIGSTOP);
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     kill(child, SIGCONT);
   }
-  ASSERT_EQ(finish(child), 0) << read_file((folder_ / "halted").native() + ".log");
-  EXPECT_EQ(weights(folder_ / "halted"), weights(folder_ / "whole"));
+  ASSERT_EQ(finish(child), 0) << read_file((folder / "halted").native() + ".log");
+  EXPECT_EQ(weights(folder / "halted"), weights(folder / "whole"));
 }
 
 // The calls of saving fail one after the other, as on a full or dying disk.
 TEST_F(Resume, G04_AFailingDiskIsStatus4AndNothingIsLost) {
-  ASSERT_EQ(run({.output = folder_ / "whole"}), 0);
-  const std::string wanted = weights(folder_ / "whole");
+  ASSERT_EQ(run({.output = folder / "whole"}), 0);
+  const std::string wanted = weights(folder / "whole");
   for (const char* fault : {"write", "fsync", "rename"}) {
-    const fs::path output = folder_ / fault;
+    const fs::path output = folder / fault;
     const Start failing{.output = output,
                         .environment = {std::string("LD_PRELOAD=") + FAULT_SHIM, "FAULT_FOLDER=" + output.native(),
                                         std::string("FAULT_CALL=") + fault, "FAULT_AT=40", fmt::format("FAULT_HOW={}", ENOSPC),
@@ -159,7 +152,7 @@ TEST_F(Resume, E19_G25_AnotherRecipeIsRefusedUnlessTheKeyMayDiffer) {
   for (const std::string& s : settings()) recipe.set(s);
   recipe.set("train.max_steps=40");
   recipe.set("train.eval_steps=0");
-  TrainingOptions options{.output_directory = folder_ / "run"};
+  TrainingOptions options{.output_directory = folder / "run"};
   EXPECT_FALSE(train(recipe, options).stopped);
   try {
     train(recipe, options);
@@ -187,16 +180,16 @@ TEST_F(Resume, G24_StoppedInProcessAtManySteps) {
   recipe.set("train.max_steps=60");
   recipe.set("train.ema_decay=0.9");
   recipe.set("train.average_checkpoints=1");
-  train(recipe, {.output_directory = folder_ / "whole"});
+  train(recipe, {.output_directory = folder / "whole"});
   int steps = 0;
-  TrainingOptions options{.output_directory = folder_ / "parts"};
+  TrainingOptions options{.output_directory = folder / "parts"};
   options.hooks.stop = [&] { return ++steps % 7 == 0; };
   TrainingResult result = train(recipe, options);
   options.resume = true;
   while (result.stopped) result = train(recipe, options);
   EXPECT_EQ(result.step, 60);
-  EXPECT_EQ(weights(folder_ / "parts"), weights(folder_ / "whole"));
-  const Json whole = read_json(folder_ / "whole" / kStateName), parts = read_json(folder_ / "parts" / kStateName);
+  EXPECT_EQ(weights(folder / "parts"), weights(folder / "whole"));
+  const Json whole = read_json(folder / "whole" / kStateName), parts = read_json(folder / "parts" / kStateName);
   for (std::size_t i = 0; i < whole["log_history"].size(); ++i)
     if (whole["log_history"][i].contains("loss")) {
       EXPECT_EQ(whole["log_history"][i]["loss"], parts["log_history"][i]["loss"]);
@@ -205,23 +198,23 @@ TEST_F(Resume, G24_StoppedInProcessAtManySteps) {
 
 // Damage to the newest checkpoint is said, and the one before it serves.
 TEST_F(Resume, G10_G13_ADamagedCheckpointIsPassedOver) {
-  ASSERT_EQ(run({.output = folder_ / "run"}), 0);
-  const std::string wanted = weights(folder_ / "run");
-  const fs::path newest = newest_checkpoint(folder_ / "run").path / kOptimizerName;
+  ASSERT_EQ(run({.output = folder / "run"}), 0);
+  const std::string wanted = weights(folder / "run");
+  const fs::path newest = newest_checkpoint(folder / "run").path / kOptimizerName;
   std::string bytes = read_file(newest);
   bytes[bytes.size() / 2] ^= 1;
   write_file(newest, bytes);
-  ASSERT_EQ(run({.output = folder_ / "run", .resume = true}), 0);
-  EXPECT_THAT(read_file((folder_ / "run").native() + ".log"), testing::HasSubstr("passed over"));
-  EXPECT_EQ(weights(folder_ / "run"), wanted);
+  ASSERT_EQ(run({.output = folder / "run", .resume = true}), 0);
+  EXPECT_THAT(read_file((folder / "run").native() + ".log"), testing::HasSubstr("passed over"));
+  EXPECT_EQ(weights(folder / "run"), wanted);
 }
 
 TEST_F(Resume, G14_TwoProcessesDoNotShareADirectory) {
   const DirectoryLock lock([&] {
-    make_directories(folder_ / "run");
-    return folder_ / "run";
+    make_directories(folder / "run");
+    return folder / "run";
   }());
-  EXPECT_EQ(run({.output = folder_ / "run"}), 7);
+  EXPECT_EQ(run({.output = folder / "run"}), 7);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "train/checkpoints.h"
 #include "train/corpus.h"
 #include "train/trainer.h"
+#include "support/in_folder.h"
 
 // What a run refuses before its first step, what it says, and what it leaves behind when something is wrong.
 namespace glossa::test {
@@ -21,15 +22,13 @@ using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 
-class Training : public testing::Test {
+class Training : public InFolder {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "glossa-run-XXXXXX").native();
-    folder_ = mkdtemp(pattern.data());
-    options_.output_directory = folder_ / "run";
+    InFolder::SetUp();
+    options_.output_directory = folder / "run";
     options_.hooks.note = [this](std::string_view line) { notes_.emplace_back(line); };
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   static Recipe recipe(const std::vector<std::string>& changes = {}) {
     Recipe r = Recipe::read(GLOSSA_SOURCE_DIR "/recipes/reverse-digits.yaml");
@@ -51,13 +50,12 @@ class Training : public testing::Test {
     }
     return {Code::internal, ""};
   }
-  void put(const std::string& name, std::string_view text) const { std::ofstream(folder_ / name, std::ios::binary) << text; }
+  void put(const std::string& name, std::string_view text) const { std::ofstream(folder / name, std::ios::binary) << text; }
   Recipe of_files(const std::string& source, const std::string& target) const {
-    return recipe({"data.task=translation", "data.train_source=" + (folder_ / source).native(), "data.train_target=" + (folder_ / target).native(),
+    return recipe({"data.task=translation", "data.train_source=" + (folder / source).native(), "data.train_target=" + (folder / target).native(),
                    "tokenizer.vocab_size=40", "tokenizer.min_frequency=1"});
   }
 
-  fs::path folder_;
   TrainingOptions options_;
   std::vector<std::string> notes_;
 };
@@ -80,7 +78,7 @@ TEST_F(Training, F01_F05_F09_OddDataAreNotedAndTrainedOn) {
 TEST_F(Training, F16_ValidationPairsThatAreTrainedOnAreSaid) {
   put("s", "a b\nc d\ne f\n"), put("t", "b a\nd c\nf e\n");
   Recipe r = of_files("s", "t");
-  r.set("data.valid_source=" + (folder_ / "s").native()), r.set("data.valid_target=" + (folder_ / "t").native());
+  r.set("data.valid_source=" + (folder / "s").native()), r.set("data.valid_target=" + (folder / "t").native());
   train(r, options_);
   EXPECT_THAT(notes_, Contains(HasSubstr("3 of 3 validation pairs are also in the training data")));
 }
@@ -98,7 +96,7 @@ TEST_F(Training, F20_StandardInputServesOneSideOnce) {
   EXPECT_EQ(refusal(r).first, Code::recipe);
   put("s", "a\n");
   r = of_files("s", "s");
-  r.set("data.valid_source=-"), r.set("data.valid_target=" + (folder_ / "s").native());
+  r.set("data.valid_source=-"), r.set("data.valid_target=" + (folder / "s").native());
   EXPECT_THAT(refusal(r).second, HasSubstr("standard input can only be training data"));
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "tokenizers.h"
+#include "support/in_folder.h"
 
 namespace glossa::test {
 namespace {
@@ -402,20 +403,11 @@ TEST(TokenizerJson, D21_WhatIsNotJson) {
   EXPECT_THAT(refusal(good, small), AllOf(StartsWith("E5002 tokenizer.json: "), HasSubstr("at most 10")));
 }
 
-class TokenizerFiles : public testing::Test {
+class TokenizerFiles : public InFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "glossa-text-XXXXXX").native();
-    folder = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(folder); }
-  void put(const std::string& name, std::string_view text) const {
-    std::ofstream(folder / name, std::ios::binary) << text;
-  }
   std::string load(const fs::path& path) const {
     return error_of([&] { Tokenizer::load(path); });
   }
-  fs::path folder;
 };
 
 TEST_F(TokenizerFiles, D21_AFileOfAGigabyteIsNotRead) {

@@ -1,11 +1,10 @@
 // tokenizers.h -- small tokenizers for the tests, honest and hostile, and what the program says to them.
 #pragma once
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/json.h"
+#include "support/error_of.h"
 #include "text/tokenizer.h"
 
 namespace glossa::test {
@@ -34,16 +33,6 @@ inline Json with(Json json, const std::string& place, Json value) {
 
 inline Tokenizer tokenizer_of(const Json& json) {
   return Tokenizer::parse(json.dump(), "tokenizer.json");
-}
-
-// "E3201 what it says", or "" if the action does not fail.
-inline std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return fmt::format("E{} {}", static_cast<int>(error.code()), error.what());
-  }
-  return "";
 }
 
 inline std::string refusal(const std::string& text, const Limits& limits = {}) {

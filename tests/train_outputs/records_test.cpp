@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "train/event_file.h"
 #include "train/run_records.h"
+#include "support/in_folder.h"
 
 namespace glossa {
 namespace {
@@ -100,13 +101,8 @@ std::vector<Event> events_in(const fs::path& path) {
   return events;
 }
 
-class RunOutputs : public testing::Test {
+class RunOutputs : public InFolder {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "glossa-records-XXXXXX").native();
-    folder = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(folder); }
 
   std::vector<fs::path> event_files() const {
     std::vector<fs::path> paths;
@@ -125,7 +121,6 @@ class RunOutputs : public testing::Test {
     return {folder, [this](std::string_view note) { notes.emplace_back(note); }};
   }
 
-  fs::path folder;
   std::vector<std::string> notes;
 };
 
