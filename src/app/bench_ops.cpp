@@ -106,9 +106,9 @@ class OpsBenchmark {
     Tensor y = x.like(shape), dx = x.like(shape), stats = x.like({tokens(), 2});
     Tensor dgain = Tensor::zeros({width()}, DType::f32), dbias = Tensor::zeros({width()}, DType::f32);
     const double all = static_cast<double>(x.elements());
-    time("layer norm", {8 * all, 2 * all}, [&] { backend_.norm(x, gain, bias, 1e-5, true, y, &stats); });
+    time("layer norm", {8 * all, 2 * all}, [&] { backend_.norm({.eps = 1e-5}, x, gain, bias, y, &stats); });
     time("layer norm: gradient", {14 * all, 3 * all},
-         [&] { backend_.norm_backward(x, gain, stats, dy, true, dx, false, &dgain, &dbias); });
+         [&] { backend_.norm_backward({.eps = 1e-5}, x, gain, stats, dy, dx, false, &dgain, &dbias); });
   }
 
   void embedding() {

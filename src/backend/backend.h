@@ -50,7 +50,7 @@ struct Gemm {
   static const Tensor kNone;
 };
 
-// out[t, h] = sum over keys of softmax(scale * q . k) v, h = head. q, out: [queries, heads, dim]; k, v: [keys, kv heads,
+// out[t, h] = sum over keys of softmax(cap(scale * q . k)) v, h = head, cap(s) = softcap * tanh(s / softcap). q, out: [queries, heads, dim]; k, v: [keys, kv heads,
 // dim], each kv head serving heads / kv_heads consecutive heads. Sequence i of the queries attends to sequence i of
 // the keys.
 struct Attention {
@@ -58,10 +58,18 @@ struct Attention {
   const Sequences &queries, &keys;
   const Mask& mask;
   float scale;
+  float softcap = 0;  // 0: scores are as they are
   // i32 [key tokens]: key j of the flattened sequences lies in row key_rows[j] of k and v (a paged cache). Absent: row j.
   const Tensor& key_rows = Gemm::kNone;
   Dropout dropout = {};  // on probabilities; element (query token * heads + head) * 2^20 + key within its sequence
   Tensor* logsumexp = nullptr;  // f32 [queries, heads]: all that the backward pass needs besides q, k, v, out
+};
+
+// y = (x - mean) / sqrt(variance + eps) * (gain + offset) + bias by rows; without `centre`, RMSNorm: no mean, no bias.
+struct Norm {
+  double eps;
+  bool centre = true;
+  float offset = 0;  // 1 where gains are kept as their distance from one
 };
 
 struct AdamW {  // Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2
@@ -102,13 +110,19 @@ class Backend {
   virtual void attention_backward(const Attention&, const Tensor& out, const Tensor& dout, Tensor& dq, Tensor& dk,
                                   Tensor& dv, bool add) = 0;
 
-  // y = (x - mean) / sqrt(variance + eps) * gain + bias by rows; without `centre`, RMSNorm: no mean, no bias.
   // stats [rows, 2]: mean and reciprocal deviation, for the backward pass; may be absent.
-  virtual void norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps, bool centre, Tensor& y,
-                    Tensor* stats) = 0;
+  virtual void norm(const Norm&, const Tensor& x, const Tensor& gain, const Tensor& bias, Tensor& y, Tensor* stats) = 0;
   // dx overwritten (or added to, with add); dgain and dbias [cols] are added to, where given.
-  virtual void norm_backward(const Tensor& x, const Tensor& gain, const Tensor& stats, const Tensor& dy, bool centre,
+  virtual void norm_backward(const Norm&, const Tensor& x, const Tensor& gain, const Tensor& stats, const Tensor& dy,
                              Tensor& dx, bool add, Tensor* dgain, Tensor* dbias) = 0;
+
+  // Turns pairs of elements (i, i + n), n = angles' columns / 2, of every head of x [tokens, heads, dim] by an angle whose
+  // cosines are angles[token, 0 .. n) and sines angles[token, n .. 2 n); elements from 2 n on stay. `back`: by the angle's
+  // negative, which is the gradient too. y is dense; added to with `add`.
+  virtual void rotate(const Tensor& x, const Tensor& angles, bool back, Tensor& y, bool add) = 0;
+  // x [rows, 2 n]: y [rows, n] = act(first half) * second half. dx overwritten, or added to.
+  virtual void gate(const Tensor& x, Unary act, Tensor& y) = 0;
+  virtual void gate_backward(const Tensor& x, Unary act, const Tensor& dy, Tensor& dx, bool add) = 0;
 
   // y[t] = dropout(scale * table[ids[t]] + positions[position[t]]); `positions` may be absent.
   virtual void embed(const Tensor& ids, const Tensor& table, double scale, const Tensor& positions,

@@ -35,14 +35,14 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Sequen
     logsumexp = q.like({tokens, count});
   }
   const Attention call{.q = q, .k = k, .v = v, .queries = queries, .keys = keys, .mask = options.mask, .scale = scale,
-                       .key_rows = options.key_rows, .dropout = mask, .logsumexp = keeps ? &logsumexp : nullptr};
+                       .softcap = options.softcap, .key_rows = options.key_rows, .dropout = mask, .logsumexp = keeps ? &logsumexp : nullptr};
   Backend::of(q.device()).attention(call, out);
   Tensor y = out.view({tokens, count * dim});
   if (!keeps) return y;
 
   return recorded("attention", y, {q, k, v},
-                  [q = q.detach(), k = k.detach(), v = v.detach(), queries, keys, which = options.mask, scale, mask, out,
-                   logsumexp](const Tensor& dy, Grads& dx) mutable {
+                  [q = q.detach(), k = k.detach(), v = v.detach(), queries, keys, which = options.mask, scale, softcap = options.softcap, mask,
+                   out, logsumexp](const Tensor& dy, Grads& dx) mutable {
     Backend& on = Backend::of(dy.device());
     auto parts = dx.into_parts({0, 1, 2});
     const Tensor* inputs[] = {&q, &k, &v};
@@ -57,7 +57,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Sequen
       on.fill(rows, 0);
     }
     const Attention again{.q = q, .k = k, .v = v, .queries = queries, .keys = keys, .mask = which, .scale = scale,
-                          .dropout = mask, .logsumexp = &logsumexp};
+                          .softcap = softcap, .dropout = mask, .logsumexp = &logsumexp};
     on.attention_backward(again, out, dy.view(out.shape()), parts[0].out, parts[1].out, parts[2].out, !all_fresh);
   });
 }

@@ -31,6 +31,7 @@ std::array<Tensor, n> split(const Tensor& x) {
 struct AttentionOptions {
   Mask mask = {};
   float scale = 0;       // 0: 1 / sqrt(dim)
+  float softcap = 0;     // scores to softcap * tanh(score / softcap) (Gemma Team 2024, section 2); 0: as they are
   float dropout = 0;     // on the probabilities
   Tensor key_rows = {};  // see Attention in backend.h; no gradient
 };
@@ -41,6 +42,15 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Sequen
 
 // Ba, Kiros & Hinton (2016): rows to mean 0 and variance 1, then gain and bias [width].
 Tensor layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps);
+// Zhang & Sennrich (2019): rows to mean square 1, then gain + offset, gain [width]. x [tokens, heads, width] too: then each
+// head is a row.
+Tensor rms_norm(const Tensor& x, const Tensor& gain, double eps, float offset = 0);
+
+// Rotary positions (Su et al. 2021, eq. 34): x [tokens, heads, dim], angles [tokens, 2 n] (see rotary_angles in nn/rotary.h);
+// of each head, elements i and i + n turn together, and those from 2 n on stay. Result dense.
+Tensor rotary(const Tensor& x, const Tensor& angles);
+// Gated linear unit (Shazeer 2020): x [tokens, 2 n], result [tokens, n] = act(first half) * second half.
+Tensor gated(const Tensor& x, Unary act);
 
 struct EmbedOptions {
   float scale = 1;

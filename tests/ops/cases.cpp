@@ -42,7 +42,7 @@ struct AttentionCase {
   std::vector<std::int32_t> queries, keys = {};  // lengths; no keys: those of the queries
   std::int64_t heads = 2, kv_heads = 2, dim = 4;
   Mask mask = {};
-  float dropout = 0, scale = 0;
+  float dropout = 0, scale = 0, softcap = 0;
   enum {
     separate,
     qkv,
@@ -88,7 +88,7 @@ Case attention_case(const char* what, AttentionCase a) {
     }
     return attention(heads(q, a.heads), heads(k, a.kv_heads), heads(v, a.kv_heads),
                      Sequences::of_lengths(a.queries, device), Sequences::of_lengths(a.keys, device),
-                     {.mask = a.mask, .scale = a.scale, .dropout = a.dropout});
+                     {.mask = a.mask, .scale = a.scale, .softcap = a.softcap, .dropout = a.dropout});
   };
   return {"attention", what, shapes, run};
 }
@@ -121,6 +121,34 @@ Case norm_case(const char* what, std::int64_t rows, std::int64_t width, bool str
           [=](const std::vector<Tensor>& in, Device) {
             return layer_norm(strided ? in[0].slice(1, width, 2 * width) : in[0], in[1], in[2], 1e-5);
           }};
+}
+
+Case rms_case(const char* what, std::int64_t rows, std::int64_t width, float offset = 0) {
+  return {"rms_norm", what, {{rows, width}, {width}}, [=](const std::vector<Tensor>& in, Device) {
+            return rms_norm(in[0], in[1], 1e-6, offset);
+          }};
+}
+
+// Heads 1 .. count - 1 of a product, as keys are.
+Case rms_heads_case(const char* what, std::int64_t rows, std::int64_t count, std::int64_t dim) {
+  return {"rms_norm", what, {{rows, count * dim}, {dim}}, [=](const std::vector<Tensor>& in, Device) {
+            return rms_norm(heads(in[0], count).slice(1, 1, count), in[1], 1e-6, 1).view({rows, (count - 1) * dim});
+          }};
+}
+
+Case rotary_case(const char* what, std::int64_t rows, std::int64_t count, std::int64_t dim, std::int64_t turned,
+                 bool twice = false) {
+  return {"rotary", what, {{rows, count * dim}}, [=](const std::vector<Tensor>& in, Device device) {
+            Tensor angles = random({rows, turned}, in[0].dtype(), device, 77);
+            const Tensor x = heads(in[0], count), y = rotary(x.slice(1, 0, count - 1), angles);
+            return (twice ? rotary(y, angles) : y).view({rows, (count - 1) * dim});
+          }};
+}
+
+Case gated_case(const char* what, std::int64_t rows, std::int64_t width, Unary act) {
+  return {"gated", what, {{rows, 2 * width}}, [=](const std::vector<Tensor>& in, Device) {
+            return gated(in[0], act);
+          }, act != Unary::relu};
 }
 
 Case embed_case(const char* what, std::vector<std::int32_t> ids, std::int64_t rows, std::int64_t width,
@@ -238,6 +266,10 @@ std::vector<Case> make_cases() {
           {.queries = {70, 90}, .keys = {150, 40}, .heads = 2, .kv_heads = 2, .dim = 40, .dropout = 0.1f}),
       attention_case("long window",
                      {.queries = {150}, .heads = 2, .kv_heads = 2, .dim = 16, .mask = {.window = 20}}),
+      attention_case("capped", {.queries = ragged, .keys = other, .softcap = 0.9f}),
+      attention_case("long, causal, capped, with dropout",
+                     {.queries = {70, 33}, .heads = 4, .kv_heads = 2, .dim = 24, .mask = {.causal = true, .window = 25},
+                      .dropout = 0.2f, .softcap = 2, .layout = A::qkv}),
 
       heads_case("dense", 5, 3, 4, false),
       heads_case("of a part", 4, 2, 5, true),
@@ -248,6 +280,24 @@ std::vector<Case> make_cases() {
       norm_case("no rows", 0, 8),
       norm_case("wide", 70, 301),
       norm_case("a part", 6, 19, true),
+
+      rms_case("plain", 5, 12),
+      rms_case("odd width", 3, 17),
+      rms_case("gains from one", 70, 301, 1),
+      rms_heads_case("heads of a product", 9, 4, 13),
+      rms_heads_case("no rows", 0, 3, 8),
+
+      rotary_case("whole heads", 6, 3, 8, 8),
+      rotary_case("part of each head", 5, 4, 10, 6),
+      rotary_case("wide, twice", 70, 3, 64, 64, true),
+      rotary_case("odd halves", 4, 2, 38, 38),
+
+      gated_case("silu", 9, 17, Unary::silu),
+      gated_case("gelu_tanh", 7, 33, Unary::gelu_tanh),
+      gated_case("gelu", 300, 40, Unary::gelu),
+      gated_case("relu", 3, 5, Unary::relu),
+      gated_case("sigmoid", 3, 5, Unary::sigmoid),
+      gated_case("no activation", 3, 5, Unary::none),
 
       embed_case("repeated ids", {3, 0, 3, 3, 5}, 6, 9, false),
       embed_case("no ids", {}, 6, 9, true),

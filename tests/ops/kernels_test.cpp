@@ -141,7 +141,7 @@ Kernel norm_kernel(const char* what, std::int64_t rows, std::int64_t cols, bool 
     const Tensor x = on.part(rows, cols, 1), gain = on.numbers({cols}, 2),
                  bias = centre ? on.numbers({cols}, 3) : Tensor();
     Tensor y = on.numbers({rows, cols}, 4);
-    on.backend().norm(x, gain, bias, 1e-6, centre, y, nullptr);
+    on.backend().norm({.eps = 1e-6, .centre = centre}, x, gain, bias, y, nullptr);
     return std::vector{y};
   };
   return {"norm", what, run};
@@ -152,13 +152,41 @@ Kernel norm_gradient(const char* what, bool centre, bool add, bool gains) {
     const Tensor x = on.part(37, 45, 1), gain = on.numbers({45}, 2),
                  bias = centre ? on.numbers({45}, 3) : Tensor();
     Tensor y = on.numbers({37, 45}, 4), stats = x.like({37, 2});
-    on.backend().norm(x, gain, bias, 1e-6, centre, y, &stats);
+    on.backend().norm({.eps = 1e-6, .centre = centre}, x, gain, bias, y, &stats);
     Tensor dx = on.part(37, 45, 5), dgain = on.numbers({45}, 6), dbias = on.numbers({45}, 7);
-    on.backend().norm_backward(x, gain, stats, on.numbers({37, 45}, 8), centre, dx, add,
+    on.backend().norm_backward({.eps = 1e-6, .centre = centre}, x, gain, stats, on.numbers({37, 45}, 8), dx, add,
                                gains ? &dgain : nullptr, gains && centre ? &dbias : nullptr);
     return std::vector{dx, dgain, dbias};
   };
   return {"norm_backward", what, run};
+}
+
+Kernel rotate_kernel(const char* what, bool back, bool add) {
+  const auto run = [=](const On& on) {
+    const Tensor x = on.part(37, 45, 1).view({37, 3, 15}), angles = on.numbers({37, 12}, 2);
+    Tensor y = on.numbers({37, 3, 15}, 3);
+    on.backend().rotate(x, angles, back, y, add);
+    return std::vector{y};
+  };
+  return {"rotate", what, run};
+}
+
+Kernel gate_kernel(const char* what, Unary act) {
+  const auto run = [=](const On& on) {
+    Tensor y = on.part(37, 45, 1);
+    on.backend().gate(on.part(37, 90, 2), act, y);
+    return std::vector{y};
+  };
+  return {"gate", what, run};
+}
+
+Kernel gate_gradient(const char* what, Unary act, bool add) {
+  const auto run = [=](const On& on) {
+    Tensor dx = on.part(37, 90, 1);
+    on.backend().gate_backward(on.part(37, 90, 2), act, on.part(37, 45, 3), dx, add);
+    return std::vector{dx};
+  };
+  return {"gate_backward", what, run};
 }
 
 Kernel embed_gradient(const char* what, bool table, bool positions) {
@@ -314,6 +342,12 @@ std::vector<Kernel> make_kernels() {
       attention_gradient("adding with dropout", true, 0.25f),
       norm_kernel("centred", 9, 77, true),
       norm_kernel("root mean square", 9, 77, false),
+      rotate_kernel("forth", false, false),
+      rotate_kernel("back, added", true, true),
+      gate_kernel("silu", Unary::silu),
+      gate_kernel("gelu_tanh", Unary::gelu_tanh),
+      gate_gradient("silu", Unary::silu, false),
+      gate_gradient("gelu, added", Unary::gelu, true),
       norm_gradient("overwriting", true, false, true),
       norm_gradient("adding", true, true, true),
       norm_gradient("input alone", true, false, false),

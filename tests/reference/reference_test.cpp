@@ -313,10 +313,10 @@ TEST(Reference, AttentionHasItsGradient) {
 TEST(Reference, NormalizesRows) {
   const Tensor x = f64({1, 3, 3, 4}, {2, 2}), gain = f64({2, 10}, {2}), bias = f64({1, -1}, {2});
   Tensor y = zeros({2, 2}), stats = zeros({2, 2});
-  backend().norm(x, gain, bias, 0, true, y, &stats);
+  backend().norm({.eps = 0}, x, gain, bias, y, &stats);
   EXPECT_THAT(values(y), near({-1, 9, -1, 9}));
   EXPECT_THAT(values(stats), near({2, 1, 3.5, 2}));
-  backend().norm(x, gain, {}, 0, false, y, &stats);
+  backend().norm({.eps = 0, .centre = false}, x, gain, {}, y, &stats);
   EXPECT_THAT(values(stats), near({0, 1 / std::sqrt(5), 0, 1 / std::sqrt(12.5)}));
   EXPECT_THAT(values(y),
               near({2 / std::sqrt(5), 30 / std::sqrt(5), 6 / std::sqrt(12.5), 40 / std::sqrt(12.5)}));
@@ -329,13 +329,13 @@ TEST(Reference, NormsHaveTheirGradients) {
     Tensor stats = zeros({3, 2});
     const auto loss = [&] {
       Tensor y = zeros({3, 5});
-      backend().norm(x, gain, bias, 1e-5, centre, y, &stats);
+      backend().norm({.eps = 1e-5, .centre = centre}, x, gain, bias, y, &stats);
       return dot(y, dy);
     };
     loss();
     Tensor dx = random({3, 5}, 5), before = dx.like(dx.shape()), dgain = zeros({5}), dbias = zeros({5});
     backend().copy(dx, before);
-    backend().norm_backward(x, gain, stats, dy, centre, dx, true, &dgain, centre ? &dbias : nullptr);
+    backend().norm_backward({.eps = 1e-5, .centre = centre}, x, gain, stats, dy, dx, true, &dgain, centre ? &dbias : nullptr);
     backend().scale(before, -1, before);
     backend().add(dx, before, dx);
     expect_gradient(x, dx, loss);

@@ -37,7 +37,7 @@ struct AttentionRows {
   HeadRows q, k, v, out;
   const std::int32_t *queries, *keys, *key_rows;  // where sequences begin; key_rows: null where keys lie in order
   Mask mask;
-  float scale;
+  float scale, softcap;
   Dropout dropout;
   Rows logsumexp;  // no data where it is not kept
   // Of the backward pass.
@@ -143,9 +143,19 @@ HWY_INLINE V at_end(D d, V x, std::int64_t left, V otherwise) {
   return left >= kLanes ? x : hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(left)), x, otherwise);
 }
 
-// Scores to probabilities, in place, for the keys in `range`; all others of [0, width) become 0. The log-sum-exp.
-float softmax_row(float* row, Range range, std::int64_t width, float scale) {
+// Scores to softcap * tanh(scale * score / softcap), in place; or to the tangent alone, for the backward pass.
+void cap_row(float* row, Range range, const AttentionRows& a, bool tangent) {
   const D d;
+  const V factor = hn::Set(d, a.scale / a.softcap), cap = hn::Set(d, tangent ? 1.0f : a.softcap);
+  for (std::int64_t i = range.begin; i < range.end; i += kLanes)
+    store_partial(hn::Mul(cap, tanh(d, hn::Mul(factor, load_partial(d, row + i, range.end - i)))), d, row + i, range.end - i);
+}
+
+// Scores to probabilities, in place, for the keys in `range`; all others of [0, width) become 0. The log-sum-exp.
+float softmax_row(float* row, Range range, std::int64_t width, const AttentionRows& a) {
+  const D d;
+  if (a.softcap > 0) cap_row(row, range, a, false);
+  const float scale = a.softcap > 0 ? 1 : a.scale;
   const float infinity = std::numeric_limits<float>::infinity();
   const V lowest = hn::Set(d, -infinity), factor = hn::Set(d, scale);
   std::fill(row, row + range.begin, 0.0f);
@@ -235,7 +245,7 @@ void attend_once(const Item& item, float* p) {
     for (; c < dim; c += kLanes) sum = hn::MulAdd(load_partial(d, q + c, dim - c), load_partial(d, k + c, dim - c), sum);
     p[j] = hn::GetLane(hn::SumOfLanes(d, hn::Add(sum, more)));
   }
-  const float logsumexp = softmax_row(p, range, keys, a.scale);
+  const float logsumexp = softmax_row(p, range, keys, a);
   if (a.logsumexp.data) a.logsumexp[item.queries.begin][item.head] = logsumexp;
   if (a.dropout) {
     DropoutRun run(a.dropout);
@@ -277,7 +287,7 @@ void attend(const Item& item) {
     if (range.size() > 0) multiply_panels(a.q, item, first, count, range, panels, p, width);
     for (std::int64_t i = 0; i < count; ++i) {
       const Range visible = item.seen_by(first + i);
-      const float logsumexp = softmax_row(p + i * width, visible, range.end, a.scale);
+      const float logsumexp = softmax_row(p + i * width, visible, range.end, a);
       if (a.logsumexp.data) a.logsumexp[item.queries.begin + first + i][item.head] = logsumexp;
       if (a.dropout) drop_row(run, p + i * width, item.element(first + i), visible);
     }
@@ -330,16 +340,27 @@ void gradient_row(const float* p, float* g, Range range, std::int64_t width, flo
   }
 }
 
+// g *= 1 - tangents^2.
+void slope_row(const float* tangents, float* g, Range range) {
+  const D d;
+  for (std::int64_t i = range.begin; i < range.end; i += kLanes) {
+    const std::int64_t left = range.end - i;
+    const V t = load_partial(d, tangents + i, left), x = load_partial(d, g + i, left);
+    store_partial(hn::NegMulAdd(hn::Mul(t, t), x, x), d, g + i, left);
+  }
+}
+
 // With p = softmax(s), s = scale * q . k, o = dropout(p) v and g = dropout'(do . v):
-//   dv = dropout(p)^T do,  ds = p (g - sum p g),  dq = scale * ds k,  dk = scale * ds^T q.
+//   dv = dropout(p)^T do,  ds = p (g - sum p g),  dq = scale * ds k,  dk = scale * ds^T q;
+// with a cap ds is multiplied by the slope of the cap, 1 - tanh^2.
 // `sum`: there is something in dk and dv to add to.
 void attend_backward(const Item& item, bool sum) {
   thread_local ScratchFloats scratch;
   const AttentionRows& a = item.a;
   const std::int64_t dim = a.q.dim, keys = item.keys.size(), width = round_up(keys, kSmallPanel) + kSmallPanel;
-  float* k_panels = scratch.get(width * (3 * dim + 2 * kQueryBlock));
+  float* k_panels = scratch.get(width * (3 * dim + 2 * kQueryBlock + 1));
   float *v_panels = k_panels + width * dim, *copied = v_panels + width * dim;
-  float *p = copied + width * dim, *g = p + width * kQueryBlock;
+  float *p = copied + width * dim, *g = p + width * kQueryBlock, *tangents = g + width * kQueryBlock;
   transpose_into_panels(item, a.k, keys, k_panels);
   transpose_into_panels(item, a.v, keys, v_panels);
   const Dense k = dense_keys(item, a.k, copied);
@@ -361,9 +382,14 @@ void attend_backward(const Item& item, bool sum) {
     for (std::int64_t i = 0; i < count; ++i) {
       const Range visible = item.seen_by(first + i);
       float *pi = p + i * width, *gi = g + i * width;
-      probabilities_row(pi, visible, range.end, a.scale, a.logsumexp[token + i][item.head]);
+      if (a.softcap > 0) {
+        cap_row(pi, visible, a, true);
+        std::copy(pi + visible.begin, pi + visible.end, tangents + visible.begin);
+      }
+      probabilities_row(pi, visible, range.end, a.softcap > 0 ? a.softcap : a.scale, a.logsumexp[token + i][item.head]);
       if (a.dropout) drop_row(run, gi, item.element(first + i), visible);
       gradient_row(pi, gi, visible, range.end, a.scale);
+      if (a.softcap > 0) slope_row(tangents, gi, visible);
       if (a.dropout) drop_row(run, pi, item.element(first + i), visible);
     }
     small_gemm({.m = count, .n = dim, .k = range.size(), .a = g + range.begin, .a_row = width, .a_column = 1,
@@ -397,7 +423,7 @@ AttentionRows rows_of(const Attention& a) {
   r.queries = a.queries.starts.data<std::int32_t>(), r.keys = a.keys.starts.data<std::int32_t>();
   r.key_rows = a.key_rows ? a.key_rows.data<std::int32_t>() : nullptr;
   r.mask = a.mask;
-  r.scale = a.scale;
+  r.scale = a.scale, r.softcap = a.softcap;
   r.dropout = a.dropout;
   if (a.logsumexp) r.logsumexp = Rows(*a.logsumexp);
   return r;

@@ -7,10 +7,12 @@
 #include "backend/cpu/attention.h"
 #include "backend/cpu/elementwise.h"
 #include "backend/cpu/embedding.h"
+#include "backend/cpu/gate.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/logits.h"
 #include "backend/cpu/norm.h"
 #include "backend/cpu/optimizers.h"
+#include "backend/cpu/rotary.h"
 #include "backend/cpu/rows.h"
 
 namespace glossa {
@@ -119,13 +121,20 @@ class CpuBackend final : public Backend {
     cpu::attention_backward(a, out, dout, dq, dk, dv, add);
   }
 
-  void norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps, bool centre, Tensor& y,
-            Tensor* stats) override {
-    cpu::norm(x, gain, bias, eps, centre, y, stats);
+  void norm(const Norm& kind, const Tensor& x, const Tensor& gain, const Tensor& bias, Tensor& y, Tensor* stats) override {
+    cpu::norm(kind, x, gain, bias, y, stats);
   }
-  void norm_backward(const Tensor& x, const Tensor& gain, const Tensor& stats, const Tensor& dy, bool centre, Tensor& dx,
+  void norm_backward(const Norm& kind, const Tensor& x, const Tensor& gain, const Tensor& stats, const Tensor& dy, Tensor& dx,
                      bool add, Tensor* dgain, Tensor* dbias) override {
-    cpu::norm_backward({x, gain, stats, dy, centre, dx, add, dgain, dbias});
+    cpu::norm_backward({kind, x, gain, stats, dy, dx, add, dgain, dbias});
+  }
+
+  void rotate(const Tensor& x, const Tensor& angles, bool back, Tensor& y, bool add) override {
+    cpu::rotate(x, angles, back, y, add);
+  }
+  void gate(const Tensor& x, Unary act, Tensor& y) override { cpu::gate(x, act, y); }
+  void gate_backward(const Tensor& x, Unary act, const Tensor& dy, Tensor& dx, bool add) override {
+    cpu::gate_backward(x, act, dy, dx, add);
   }
 
   void embed(const Tensor& ids, const Tensor& table, double scale, const Tensor& positions, const Tensor& position,

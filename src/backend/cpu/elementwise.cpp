@@ -129,35 +129,6 @@ void dropout_range(const Rows& x, const Dropout& mask, const Rows& y, std::int64
   }
 }
 
-// The derivative of an activation at z.
-template <Unary U>
-HWY_INLINE V derivative(D d, V z) {
-  const V one = hn::Set(d, 1.0f);
-  if constexpr (U == Unary::relu) {
-    return hn::IfThenElseZero(hn::Gt(z, hn::Zero(d)), one);
-  } else if constexpr (U == Unary::gelu) {
-    const V density = hn::Mul(exp(d, hn::Mul(hn::Mul(z, z), hn::Set(d, -0.5f))), hn::Set(d, 0.3989422804f));
-    return hn::MulAdd(z, density, normal_cdf(d, z));
-  } else if constexpr (U == Unary::gelu_tanh) {
-    const V square = hn::Mul(z, z), a = hn::Set(d, 0.7978845608f);
-    const V t = tanh(d, hn::Mul(hn::Mul(a, z), hn::MulAdd(square, hn::Set(d, 0.044715f), one)));
-    const V inner = hn::Mul(a, hn::MulAdd(square, hn::Set(d, 3 * 0.044715f), one));
-    const V slope = hn::Mul(hn::Mul(z, hn::NegMulAdd(t, t, one)), inner);
-    return hn::Mul(hn::Set(d, 0.5f), hn::Add(hn::Add(one, t), slope));
-  } else if constexpr (U == Unary::silu) {
-    const V s = sigmoid(d, z);
-    return hn::Mul(s, hn::MulAdd(z, hn::Sub(one, s), one));
-  } else if constexpr (U == Unary::tanh) {
-    const V t = tanh(d, z);
-    return hn::NegMulAdd(t, t, one);
-  } else if constexpr (U == Unary::sigmoid) {
-    const V s = sigmoid(d, z);
-    return hn::Mul(s, hn::Sub(one, s));
-  } else {
-    return one;
-  }
-}
-
 template <Unary U>
 void epilogue_range(const EpilogueBackward& e, std::int64_t begin, std::int64_t end) {
   const D d;

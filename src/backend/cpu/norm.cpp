@@ -19,13 +19,14 @@ namespace {
 struct NormRows {
   Rows x, y, stats;  // stats: no data where it is not kept
   const float *gain, *bias;
-  float eps;
+  float eps, offset;
   bool centre;
 };
 
 struct NormBackwardRows {
   Rows x, stats, dy, dx;
   const float* gain;
+  float offset;
   bool centre, add;
   float *gain_sums, *bias_sums;  // of columns
 };
@@ -70,6 +71,7 @@ void norm_range(const NormRows& n, std::int64_t begin, std::int64_t end) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const std::int64_t cols = n.y.cols;
   const float share = 1.0f / static_cast<float>(cols);
+  const V offset = hn::Set(d, n.offset);
   for (std::int64_t r = begin; r < end; ++r) {
     const float* x = n.x[r];
     float mean = 0;
@@ -85,7 +87,8 @@ void norm_range(const NormRows& n, std::int64_t begin, std::int64_t end) {
     float* y = n.y[r];
     for (std::int64_t i = 0; i < cols; i += lanes) {
       const std::int64_t left = cols - i;
-      V v = hn::Mul(hn::Mul(hn::Sub(load_partial(d, x + i, left), middle), factor), load_partial(d, n.gain + i, left));
+      const V gain = hn::Add(load_partial(d, n.gain + i, left), offset);
+      V v = hn::Mul(hn::Mul(hn::Sub(load_partial(d, x + i, left), middle), factor), gain);
       if (n.bias) v = hn::Add(v, load_partial(d, n.bias + i, left));
       store_partial(v, d, y + i, left);
     }
@@ -93,13 +96,14 @@ void norm_range(const NormRows& n, std::int64_t begin, std::int64_t end) {
   }
 }
 
-// With n = (x - mean) / deviation and g = dy * gain:  dx = (g - mean(g) - n mean(g n)) / deviation; without `centre` the
+// With n = (x - mean) / deviation and g = dy * (gain + offset):  dx = (g - mean(g) - n mean(g n)) / deviation; without `centre` the
 // mean of g stays.
 void norm_backward_range(const NormBackwardRows& b, std::int64_t begin, std::int64_t end) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const std::int64_t cols = b.x.cols;
   const float share = 1.0f / static_cast<float>(cols);
+  const V offset = hn::Set(d, b.offset);
   for (std::int64_t r = begin; r < end; ++r) {
     const float *x = b.x[r], *dy = b.dy[r];
     const V mean = hn::Set(d, b.stats[r][0]), reciprocal = hn::Set(d, b.stats[r][1]);
@@ -107,7 +111,7 @@ void norm_backward_range(const NormBackwardRows& b, std::int64_t begin, std::int
     for (std::int64_t i = 0; i < cols; i += lanes) {
       const std::int64_t left = cols - i;
       const V n = hn::Mul(hn::Sub(load_partial(d, x + i, left), mean), reciprocal);
-      const V upper = load_partial(d, dy + i, left), g = hn::Mul(upper, load_partial(d, b.gain + i, left));
+      const V upper = load_partial(d, dy + i, left), g = hn::Mul(upper, hn::Add(load_partial(d, b.gain + i, left), offset));
       sum_g = hn::Add(sum_g, g);
       sum_gn = hn::MulAdd(g, n, sum_gn);
       store_partial(hn::MulAdd(upper, n, load_partial(d, b.gain_sums + i, left)), d, b.gain_sums + i, left);
@@ -119,7 +123,7 @@ void norm_backward_range(const NormBackwardRows& b, std::int64_t begin, std::int
     for (std::int64_t i = 0; i < cols; i += lanes) {
       const std::int64_t left = cols - i;
       const V n = hn::Mul(hn::Sub(load_partial(d, x + i, left), mean), reciprocal);
-      const V g = hn::Mul(load_partial(d, dy + i, left), load_partial(d, b.gain + i, left));
+      const V g = hn::Mul(load_partial(d, dy + i, left), hn::Add(load_partial(d, b.gain + i, left), offset));
       V lower = hn::Mul(hn::NegMulAdd(n, mean_gn, hn::Sub(g, mean_g)), reciprocal);
       if (b.add) lower = hn::Add(lower, load_partial(d, dx + i, left));
       store_partial(lower, d, dx + i, left);
@@ -137,14 +141,15 @@ namespace glossa::cpu {
 HWY_EXPORT(norm_range);
 HWY_EXPORT(norm_backward_range);
 
-void norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps, bool centre, Tensor& y, Tensor* stats) {
+void norm(const Norm& kind, const Tensor& x, const Tensor& gain, const Tensor& bias, Tensor& y, Tensor* stats) {
   const NormRows n{.x = Rows(x),
                    .y = Rows(y),
                    .stats = stats ? Rows(*stats) : Rows(),
                    .gain = gain.data<float>(),
                    .bias = bias ? bias.data<float>() : nullptr,
-                   .eps = static_cast<float>(eps),
-                   .centre = centre};
+                   .eps = static_cast<float>(kind.eps),
+                   .offset = kind.offset,
+                   .centre = kind.centre};
   for_rows(n.y.count, n.y.cols, [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(norm_range)(n, begin, end); });
 }
 
@@ -154,7 +159,8 @@ void norm_backward(const NormBackward& b) {
                               .dy = Rows(b.dy),
                               .dx = Rows(b.dx),
                               .gain = b.gain.data<float>(),
-                              .centre = b.centre,
+                              .offset = b.kind.offset,
+                              .centre = b.kind.centre,
                               .add = b.add,
                               .gain_sums = nullptr,
                               .bias_sums = nullptr};

@@ -5,14 +5,14 @@
 namespace glossa::cpu {
 
 struct NormBackward {
+  const Norm& kind;
   const Tensor &x, &gain, &stats, &dy;
-  bool centre;
   Tensor& dx;
   bool add;
   Tensor *dgain, *dbias;
 };
 
-void norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps, bool centre, Tensor& y, Tensor* stats);
+void norm(const Norm& kind, const Tensor& x, const Tensor& gain, const Tensor& bias, Tensor& y, Tensor* stats);
 void norm_backward(const NormBackward&);
 
 }  // namespace glossa::cpu

@@ -44,6 +44,7 @@ std::int64_t element(const Query& query, std::int64_t heads, std::int64_t head, 
 
 struct Probabilities {
   std::vector<double> of_key;  // softmax(scale * q . k) over the keys of the sequence, 0 for keys not seen
+  std::vector<double> slope;   // of the scores by q . k
   double logsumexp;            // -infinity when no key is seen
 };
 
@@ -52,19 +53,22 @@ Probabilities probabilities(const Attention& a, const Query& query, std::int64_t
   const Heads<const T> q(a.q), k(a.k);
   const std::int64_t keys = query.end - query.begin, kv_head = head / (q.heads / k.heads);
   constexpr double kNever = -std::numeric_limits<double>::infinity();
-  std::vector<double> scores(static_cast<std::size_t>(keys), kNever);
+  std::vector<double> scores(static_cast<std::size_t>(keys), kNever), slopes(scores.size());
+  const double scale = a.scale, cap = a.softcap;
   for (std::int64_t j = 0; j < keys; ++j) {
     if (!query.sees(a.mask, j)) continue;
     double dot = 0;
     for (std::int64_t d = 0; d < q.dim; ++d)
       dot += static_cast<double>(q(query.token, head, d)) * k(key_row(a, query.begin + j), kv_head, d);
-    scores[j] = static_cast<double>(a.scale) * dot;
+    const double bent = cap > 0 ? std::tanh(scale * dot / cap) : 0;
+    scores[j] = cap > 0 ? cap * bent : scale * dot;
+    slopes[j] = scale * (1 - bent * bent);
   }
   const double most = scores.empty() ? kNever : *std::max_element(scores.begin(), scores.end());
   double sum = 0;
   for (double& score : scores) sum += score = score == kNever ? 0 : std::exp(score - most);
   for (double& score : scores) score = sum == 0 ? 0 : score / sum;
-  return {std::move(scores), most + std::log(sum)};
+  return {std::move(scores), std::move(slopes), most + std::log(sum)};
 }
 
 // Sums of gradients [tokens, heads, dim] in double until they are complete.
@@ -114,7 +118,7 @@ void ReferenceBackend::attention(const Attention& a, Tensor& out) {
 }
 
 // With p = softmax(s), s = scale * q . k, o = dropout(p) v and g = dropout'(do . v), the gradient of p:
-//   dv = dropout(p) do,  ds = p (g - sum p g),  dq = scale * ds k,  dk = scale * ds q.
+//   dv = dropout(p) do,  ds = p (g - sum p g),  dq = slope ds k,  dk = slope ds q, slope = scale but for the cap.
 // The probabilities are computed again, not taken from what the forward pass kept.
 void ReferenceBackend::attention_backward(const Attention& a, const Tensor&, const Tensor& dout, Tensor& dq,
                                           Tensor& dk, Tensor& dv, bool add) {
@@ -125,7 +129,7 @@ void ReferenceBackend::attention_backward(const Attention& a, const Tensor&, con
       const std::int64_t keys = query.end - query.begin;
       for (std::int64_t head = 0; head < q.heads; ++head) {
         const std::int64_t kv_head = head / (q.heads / k.heads);
-        const std::vector<double> p = probabilities<T>(a, query, head).of_key;
+        const auto [p, slope, logsumexp] = probabilities<T>(a, query, head);
         std::vector<double> g(static_cast<std::size_t>(keys));
         double mean = 0;  // sum p g
         for (std::int64_t j = 0; j < keys; ++j) {
@@ -142,7 +146,7 @@ void ReferenceBackend::attention_backward(const Attention& a, const Tensor&, con
         for (std::int64_t j = 0; j < keys; ++j) {
           if (!query.sees(a.mask, j)) continue;
           const std::int64_t row = key_row(a, query.begin + j);
-          const double ds = static_cast<double>(a.scale) * p[j] * (g[j] - mean);
+          const double ds = slope[j] * p[j] * (g[j] - mean);
           for (std::int64_t d = 0; d < q.dim; ++d) {
             dq_sum(query.token, head, d) += ds * k(row, kv_head, d);
             dk_sum(row, kv_head, d) += ds * q(query.token, head, d);

@@ -75,6 +75,32 @@ double operand(double x, bool) {
 
 }  // namespace
 
+// Shazeer, "GLU Variants Improve Transformer" (2020), equation 5 without the products.
+void ReferenceBackend::gate(const Tensor& x, Unary act, Tensor& y) {
+  in_type_of(y, [&]<class T>(T) {
+    const Matrix<const T> in(x);
+    const Matrix<T> out(y);
+    for_each(out.rows, out.cols, [&](auto r, auto c) {
+      out(r, c) = static_cast<T>(activated(act, in(r, c)) * in(r, c + out.cols));
+    });
+  });
+}
+
+void ReferenceBackend::gate_backward(const Tensor& x, Unary act, const Tensor& dy, Tensor& dx, bool add) {
+  in_type_of(dx, [&]<class T>(T) {
+    const Matrix<const T> in(x), upper(dy);
+    const Matrix<T> lower(dx);
+    const auto store = [&](std::int64_t r, std::int64_t c, double value) {
+      lower(r, c) = static_cast<T>(value + (add ? lower(r, c) : 0));
+    };
+    for_each(upper.rows, upper.cols, [&](auto r, auto c) {
+      const double gate = in(r, c), value = in(r, c + upper.cols);
+      store(r, c, upper(r, c) * value * derivative(act, gate));
+      store(r, c + upper.cols, upper(r, c) * activated(act, gate));
+    });
+  });
+}
+
 void ReferenceBackend::gemm(const Gemm& g) {
   in_type_of(g.y, [&]<class T>(T) {
     const Matrix<const T> a(g.a), b(g.b);

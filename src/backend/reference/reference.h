@@ -27,10 +27,12 @@ class ReferenceBackend final : public Backend {
   void attention_backward(const Attention&, const Tensor& out, const Tensor& dout, Tensor& dq, Tensor& dk,
                           Tensor& dv, bool add) override;
 
-  void norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps, bool centre, Tensor& y,
-            Tensor* stats) override;
-  void norm_backward(const Tensor& x, const Tensor& gain, const Tensor& stats, const Tensor& dy, bool centre,
-                     Tensor& dx, bool add, Tensor* dgain, Tensor* dbias) override;
+  void norm(const Norm&, const Tensor& x, const Tensor& gain, const Tensor& bias, Tensor& y, Tensor* stats) override;
+  void norm_backward(const Norm&, const Tensor& x, const Tensor& gain, const Tensor& stats, const Tensor& dy, Tensor& dx,
+                     bool add, Tensor* dgain, Tensor* dbias) override;
+  void rotate(const Tensor& x, const Tensor& angles, bool back, Tensor& y, bool add) override;
+  void gate(const Tensor& x, Unary act, Tensor& y) override;
+  void gate_backward(const Tensor& x, Unary act, const Tensor& dy, Tensor& dx, bool add) override;
 
   void embed(const Tensor& ids, const Tensor& table, double scale, const Tensor& positions,
              const Tensor& position, const Dropout&, Tensor& y) override;

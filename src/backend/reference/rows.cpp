@@ -11,20 +11,20 @@ namespace glossa {
 using namespace reference;
 
 // Ba et al., "Layer Normalization" (2016); Zhang & Sennrich, "Root Mean Square Layer Normalization" (2019).
-void ReferenceBackend::norm(const Tensor& x, const Tensor& gain, const Tensor& bias, double eps, bool centre,
-                            Tensor& y, Tensor* stats) {
+void ReferenceBackend::norm(const Norm& n, const Tensor& x, const Tensor& gain, const Tensor& bias, Tensor& y,
+                            Tensor* stats) {
   in_type_of(y, [&]<class T>(T) {
     const Matrix<const T> in(x);
     const Matrix<T> out(y);
     for (std::int64_t r = 0; r < in.rows; ++r) {
       double mean = 0, variance = 0;
-      if (centre)
+      if (n.centre)
         for (std::int64_t c = 0; c < in.cols; ++c) mean += in(r, c) / static_cast<double>(in.cols);
       for (std::int64_t c = 0; c < in.cols; ++c)
         variance += (in(r, c) - mean) * (in(r, c) - mean) / static_cast<double>(in.cols);
-      const double reciprocal = 1 / std::sqrt(variance + eps);
+      const double reciprocal = 1 / std::sqrt(variance + n.eps);
       for (std::int64_t c = 0; c < in.cols; ++c)
-        out(r, c) = static_cast<T>((in(r, c) - mean) * reciprocal * gain.data<T>()[c] +
+        out(r, c) = static_cast<T>((in(r, c) - mean) * reciprocal * (static_cast<double>(gain.data<T>()[c]) + n.offset) +
                                    (bias ? bias.data<T>()[c] : T{0}));
       if (!stats) continue;
       const Matrix<T> kept(*stats);
@@ -34,11 +34,10 @@ void ReferenceBackend::norm(const Tensor& x, const Tensor& gain, const Tensor& b
   });
 }
 
-// With n = (x - mean) / deviation and g = dy * gain:  dx = (g - mean(g) - n mean(g n)) / deviation; without
+// With n = (x - mean) / deviation and g = dy * (gain + offset):  dx = (g - mean(g) - n mean(g n)) / deviation; without
 // `centre` the mean of g stays.
-void ReferenceBackend::norm_backward(const Tensor& x, const Tensor& gain, const Tensor& stats,
-                                     const Tensor& dy, bool centre, Tensor& dx, bool add, Tensor* dgain,
-                                     Tensor* dbias) {
+void ReferenceBackend::norm_backward(const Norm& kind, const Tensor& x, const Tensor& gain, const Tensor& stats,
+                                     const Tensor& dy, Tensor& dx, bool add, Tensor* dgain, Tensor* dbias) {
   in_type_of(dx, [&]<class T>(T) {
     const Matrix<const T> in(x), upper(dy), kept(stats);
     const Matrix<T> lower(dx);
@@ -49,10 +48,12 @@ void ReferenceBackend::norm_backward(const Tensor& x, const Tensor& gain, const 
       const auto n = [&](std::int64_t c) {
         return (static_cast<double>(in(r, c)) - kept(r, 0)) * reciprocal;
       };
-      const auto g = [&](std::int64_t c) { return static_cast<double>(upper(r, c)) * gain.data<T>()[c]; };
+      const auto g = [&](std::int64_t c) {
+        return upper(r, c) * (static_cast<double>(gain.data<T>()[c]) + kind.offset);
+      };
       double mean_g = 0, mean_gn = 0;
       for (std::int64_t c = 0; c < in.cols; ++c) {
-        if (centre) mean_g += g(c) / width;
+        if (kind.centre) mean_g += g(c) / width;
         mean_gn += g(c) * n(c) / width;
         gain_sum[c] += upper(r, c) * n(c);
         bias_sum[c] += upper(r, c);
@@ -66,6 +67,26 @@ void ReferenceBackend::norm_backward(const Tensor& x, const Tensor& gain, const 
       if (dgain) dgain->data<T>()[c] = static_cast<T>(dgain->data<T>()[c] + gain_sum[c]);
       if (dbias) dbias->data<T>()[c] = static_cast<T>(dbias->data<T>()[c] + bias_sum[c]);
     }
+  });
+}
+
+// Su et al., "RoFormer" (2021), equation 34, in the pairing of Hugging Face's LLaMA: halves, not neighbours.
+void ReferenceBackend::rotate(const Tensor& x, const Tensor& angles, bool back, Tensor& y, bool add) {
+  in_type_of(y, [&]<class T>(T) {
+    const Heads<const T> in(x);
+    const Matrix<const T> turn(angles);
+    const Heads<T> out(y);
+    const std::int64_t n = turn.cols / 2;
+    for (std::int64_t t = 0; t < in.tokens; ++t)
+      for_each(in.heads, in.dim, [&](auto h, auto c) {
+        double value = in(t, h, c);
+        if (c < 2 * n) {
+          const std::int64_t pair = c < n ? c : c - n;
+          const double cosine = turn(t, pair), sine = back ? -turn(t, pair + n) : turn(t, pair + n);
+          value = c < n ? value * cosine - in(t, h, c + n) * sine : value * cosine + in(t, h, pair) * sine;
+        }
+        out(t, h, c) = static_cast<T>(value + (add ? out(t, h, c) : 0));
+      });
   });
 }
 
