@@ -53,12 +53,6 @@ struct StackEnds {
   StackEnds(const Scope& s, const TransformerConfig& c, Parameter embedding);
 };
 
-struct LossOptions {
-  float label_smoothing = 0;
-  double denominator = 0;  // tokens by which the sum is divided; 0: those of the batch
-  bool recompute = false;  // keep only the inputs of layers, and run each again in the backward pass
-};
-
 class Transformer {
  public:
   Transformer(ParameterList& parameters, const TransformerConfig& config);

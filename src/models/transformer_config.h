@@ -4,8 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/backend.h"
-#include "base/json.h"
+#include "models/config_keys.h"
 
 namespace glossa {
 
@@ -48,8 +47,5 @@ struct TransformerConfig {
   OrderedJson to_json() const;
   void validate(const std::string& origin) const;
 };
-
-Unary unary_from_name(const std::string& name, const std::string& origin);
-std::string name_of(Unary act);
 
 }  // namespace glossa

@@ -10,6 +10,12 @@ struct Tokens {
   Sequences sequences;  // where each begins
 };
 
+struct LossOptions {
+  float label_smoothing = 0;
+  double denominator = 0;  // tokens by which the sum is divided; 0: those of the batch
+  bool recompute = false;  // keep only the inputs of layers, and run each again in the backward pass
+};
+
 // Sentence pairs to learn from.
 struct Seq2SeqBatch {
   Tokens source;

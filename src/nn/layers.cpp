@@ -2,13 +2,14 @@
 
 namespace glossa {
 
-Linear Linear::stacked(const Scope& s, std::initializer_list<std::string_view> names, std::int64_t in, std::int64_t out) {
+Linear Linear::stacked(const Scope& s, const std::vector<std::string>& names, std::int64_t in,
+                       const std::vector<std::int64_t>& outs, const LinearOptions& options) {
   std::vector<std::string> weights, biases;
-  for (std::string_view name : names) {
-    weights.push_back(std::string(name) + ".weight");
-    biases.push_back(std::string(name) + ".bias");
+  for (const std::string& name : names) {
+    weights.push_back(name + ".weight");
+    biases.push_back(name + ".bias");
   }
-  return {s.stacked(weights, {out, in}), s.stacked(biases, {out}, {Init::zeros})};
+  return {s.stacked(weights, outs, in, options.init), options.bias ? s.stacked(biases, outs, 0, {Init::zeros}) : Parameter()};
 }
 
 }  // namespace glossa

@@ -52,15 +52,12 @@ Parameter Scope::constant(std::string_view name, const Shape& shape) const {
   return list_->add({{full(name), 0, shape[0]}}, shape, {Init::zeros}, false, {});
 }
 
-Parameter Scope::stacked(const std::vector<std::string>& names, const Shape& each, const Init& init) const {
+Parameter Scope::stacked(const std::vector<std::string>& names, const std::vector<std::int64_t>& rows, std::int64_t cols,
+                         const Init& init) const {
   std::vector<Part> parts;
-  for (const std::string& name : names) {
-    const auto at = static_cast<std::int64_t>(parts.size()) * each[0];
-    parts.push_back({full(name), at, at + each[0]});
-  }
-  Shape whole = each;
-  whole[0] *= static_cast<std::int64_t>(names.size());
-  return list_->add(std::move(parts), whole, init, true, {});
+  std::int64_t at = 0;
+  for (std::size_t i = 0; i < names.size(); at += rows[i++]) parts.push_back({full(names[i]), at, at + rows[i]});
+  return list_->add(std::move(parts), cols ? Shape{at, cols} : Shape{at}, init, true, {});
 }
 
 std::vector<Tensor> ParameterList::find(const std::vector<Part>& parts, const Shape& shape, bool trainable,

@@ -99,8 +99,10 @@ class Scope {
   Parameter parameter(std::string_view name, const Shape& shape, const Init& init = {},
                       const std::vector<std::string>& aliases = {}) const;
   Parameter constant(std::string_view name, const Shape& shape) const;  // not trained; zeros unless the source has it
-  // Several tensors of the checkpoint laid one under another, so that one product serves all. All have the same shape.
-  Parameter stacked(const std::vector<std::string>& names, const Shape& each, const Init& init = {}) const;
+  // Several tensors of the checkpoint laid one under another, so that one product serves all: `rows[i]` of the i-th, of
+  // `cols` each; no columns: vectors end to end.
+  Parameter stacked(const std::vector<std::string>& names, const std::vector<std::int64_t>& rows, std::int64_t cols,
+                    const Init& init = {}) const;
 
  private:
   friend class ParameterList;

@@ -49,16 +49,4 @@ Tensor gather_rows(const Tensor& x, const Tensor& rows) {
   });
 }
 
-Tensor dropout(const Tensor& x, float p) {
-  const Dropout mask = current_dropout(p);
-  if (!mask) return x;
-  Tensor y = x.like(x.shape());
-  Backend::of(x.device()).dropout(x, mask, y);
-  return recorded("dropout", y, {x}, [mask](const Tensor& dy, Grads& dx) {
-    Tensor g = dy.like(dy.shape());
-    Backend::of(dy.device()).dropout(dy, mask, g);
-    dx[0] += g;
-  });
-}
-
 }  // namespace glossa

@@ -2,10 +2,11 @@
 
 namespace glossa {
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end) {
-  check(x && weight && x.rank() > 0 && weight.rank() == 2 && x.cols() == weight.cols(), Code::shape,
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end, WeightLayout layout) {
+  const bool out_in = layout == WeightLayout::out_in;
+  check(x && weight && x.rank() > 0 && weight.rank() == 2 && x.cols() == weight.size(out_in ? 1 : 0), Code::shape,
         "linear: input {} does not fit weight {}", to_string(x.shape()), to_string(weight.shape()));
-  const std::int64_t rows = x.rows(), width = weight.size(0);
+  const std::int64_t rows = x.rows(), width = weight.size(out_in ? 0 : 1);
   check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit weight {}", to_string(bias.shape()),
         to_string(weight.shape()));
   check(!end.residual || (end.residual.rows() == rows && end.residual.cols() == width), Code::shape,
@@ -20,13 +21,13 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const E
   const Dropout mask = current_dropout(end.dropout);
   const bool bf16 = bf16_products();
   Backend& backend = Backend::of(x.device());
-  backend.gemm({.a = x, .b = weight, .y = y, .transpose_b = true, .bias = bias, .residual = end.residual,
+  backend.gemm({.a = x, .b = weight, .y = y, .transpose_b = out_in, .bias = bias, .residual = end.residual,
                 .act = end.act, .dropout = mask, .before_act = before_act ? &before_act : nullptr, .bf16 = bf16});
   if (!keeps) return y;
 
   return recorded("linear", y, {x, weight, bias, end.residual},
                   [x = recording({weight}) ? x.detach() : Tensor(), weight = recording({x}) ? weight.detach() : Tensor(),
-                   before_act = result_tells ? y.detach() : before_act, mask, act = end.act, bf16](const Tensor& dy, Grads& dx) {
+                   before_act = result_tells ? y.detach() : before_act, mask, act = end.act, bf16, out_in](const Tensor& dy, Grads& dx) {
     Backend& on = Backend::of(dy.device());
     Tensor dz = dy;
     const bool changed = act != Unary::none || mask;
@@ -39,11 +40,11 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const E
     }
     if (dx[0]) {
       auto [out, add] = dx[0].into();
-      on.gemm({.a = dz, .b = weight, .y = out, .add = add, .bf16 = bf16});
+      on.gemm({.a = dz, .b = weight, .y = out, .transpose_b = !out_in, .add = add, .bf16 = bf16});
     }
     if (dx[1]) {
       auto [out, add] = dx[1].into();
-      on.gemm({.a = dz, .b = x, .y = out, .transpose_a = true, .add = add, .bf16 = bf16});
+      on.gemm({.a = out_in ? dz : x, .b = out_in ? x : dz, .y = out, .transpose_a = true, .add = add, .bf16 = bf16});
     }
     if (dx[3]) dx[3] += dy;
   });

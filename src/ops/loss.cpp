@@ -26,7 +26,7 @@ double sum(const Tensor& x) {
 Tensor cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& bias, const Tensor& labels,
                      const CrossEntropyOptions& options) {
   check(hidden.rank() == 2 && head.rank() == 2 && hidden.cols() == head.cols() && labels.shape() == Shape{hidden.rows()} &&
-            (!bias || bias.elements() == head.size(0)),
+            (!bias || (bias.elements() == head.size(0) && options.softcap == 0)),
         Code::shape, "cross_entropy: hidden {}, head {}, labels {} do not fit", to_string(hidden.shape()),
         to_string(head.shape()), to_string(labels.shape()));
   const std::int64_t rows = hidden.rows(), vocabulary = head.size(0);
@@ -50,13 +50,19 @@ Tensor cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& bia
   const std::int64_t block = std::min(rows, rows_at_a_time(vocabulary));
   Tensor scratch = hidden.like({std::max<std::int64_t>(block, 1), vocabulary});
   Tensor losses = hidden.like({rows});
+  const float cap = options.softcap, inverse = cap > 0 ? 1 / cap : 1;
+  Tensor uncapped = cap > 0 ? scratch.like(scratch.shape()) : Tensor();
   if (keeps_head && rows == 0) backend.fill(dhead, 0);
   for (std::int64_t begin = 0; begin < rows; begin += block) {
     const std::int64_t end = std::min(rows, begin + block);
     Tensor logits = scratch.slice(0, 0, end - begin), loss = losses.slice(0, begin, end);
     const Tensor h = hidden.slice(0, begin, end);
-    backend.gemm({.a = h, .b = head, .y = logits, .transpose_b = true, .bias = bias, .bf16 = bf16});
+    Tensor before = cap > 0 ? uncapped.slice(0, 0, end - begin) : Tensor();
+    backend.gemm({.a = h, .b = head, .y = logits, .transpose_b = true, .alpha = inverse, .bias = bias,
+                  .act = cap > 0 ? Unary::tanh : Unary::none, .before_act = cap > 0 ? &before : nullptr, .bf16 = bf16});
+    if (cap > 0) backend.scale(logits, 1 / static_cast<double>(inverse), logits);
     backend.cross_entropy(logits, labels.slice(0, begin, end), options.smoothing, keeps, 1 / denominator, loss);
+    if (cap > 0 && keeps) backend.epilogue_backward(logits, before, Unary::tanh, {}, logits, nullptr);
     if (keeps_hidden) {
       Tensor dh = dhidden.slice(0, begin, end);
       backend.gemm({.a = logits, .b = head, .y = dh, .bf16 = bf16});

@@ -13,8 +13,11 @@ struct Epilogue {  // what is folded into the end of a matrix product
   Tensor residual = {};
 };
 
+// How a weight lies in memory: [out, in] as a rule, [in, out] in GPT-2's checkpoints.
+enum class WeightLayout : std::uint8_t { out_in, in_out };
 // residual + dropout(act(x weight^T + bias)): x [tokens, in], weight [out, in], bias [out] or absent.
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end = {});
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end = {},
+              WeightLayout layout = WeightLayout::out_in);
 
 // [tokens, count * dim] read as [tokens, count, dim].
 Tensor heads(const Tensor& x, std::int64_t count);
@@ -61,11 +64,13 @@ struct EmbedOptions {
 // dropout(scale * table[ids] + positions[position]): ids i32 [tokens], table [vocabulary, width].
 Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options = {});
 
+Tensor add(const Tensor& a, const Tensor& b);                 // of one shape
 Tensor dropout(const Tensor& x, float p);                     // the identity unless a training tape is current
 Tensor gather_rows(const Tensor& x, const Tensor& rows);      // x[rows], rows i32
 
 struct CrossEntropyOptions {
   float smoothing = 0;
+  float softcap = 0;       // of the logits, as of AttentionOptions
   double denominator = 0;  // what the sum is divided by; 0: the number of labels that count
 };
 // Mean loss, in nats, of predicting labels i32 [tokens] (-100: not counted) by softmax(hidden head^T + bias), a block of

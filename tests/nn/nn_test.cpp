@@ -62,14 +62,14 @@ TEST(Parameters, StackedLayersAreOneProductAndSeveralNames) {
                                         {"a.k.weight", {{2, 3}, 3}},
                                         {"a.k.bias", {{2}, 4}}}),
                       .device = kReference});
-  const Linear qk = Linear::stacked(list.scope() / "a", {"q", "k"}, 3, 2);
+  const Linear qk = Linear::stacked(list.scope() / "a", {"q", "k"}, 3, {2, 2});
   list.check_complete();
   EXPECT_THAT(values(qk.weight), ElementsAre(1, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3));
   EXPECT_THAT(values(qk.bias), ElementsAre(2, 2, 4, 4));
   EXPECT_THAT(names(list), ElementsAre("a.q.weight", "a.k.weight", "a.q.bias", "a.k.bias"));
   // A stacked layer begins as its parts would alone.
   ParameterList together({.seed = 5}), apart({.seed = 5});
-  Linear::stacked(together.scope(), {"q", "k"}, 3, 2);
+  Linear::stacked(together.scope(), {"q", "k"}, 3, {2, 2});
   Linear(apart.scope() / "q", 3, 2);
   EXPECT_EQ(values(together.values()[0].second), values(apart.values()[0].second));
 }

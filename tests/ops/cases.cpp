@@ -19,11 +19,13 @@ struct LinearOptions {
   Unary act = Unary::none;
   float dropout = 0;
   bool onto_input = false;  // the residual is x itself
+  WeightLayout layout = WeightLayout::out_in;
 };
 
 Case linear_case(const char* what, std::int64_t rows, std::int64_t in, std::int64_t out,
                  LinearOptions o = {}) {
-  std::vector<Shape> shapes{{rows, o.strided ? 3 * in : in}, {out, in}};
+  const bool out_in = o.layout == WeightLayout::out_in;
+  std::vector<Shape> shapes{{rows, o.strided ? 3 * in : in}, {out_in ? out : in, out_in ? in : out}};
   if (o.bias) shapes.push_back({out});
   if (o.residual) shapes.push_back({rows, out});
   const auto run = [=](const std::vector<Tensor>& inputs, Device) {
@@ -31,7 +33,7 @@ Case linear_case(const char* what, std::int64_t rows, std::int64_t in, std::int6
     const Tensor x = o.strided ? split<3>(inputs[0])[1] : inputs[0];
     const Tensor bias = o.bias ? inputs[next++] : Tensor();
     const Tensor residual = o.residual ? inputs[next++] : o.onto_input ? x : Tensor();
-    return linear(x, inputs[1], bias, {.act = o.act, .dropout = o.dropout, .residual = residual});
+    return linear(x, inputs[1], bias, {.act = o.act, .dropout = o.dropout, .residual = residual}, o.layout);
   };
   return {"linear", what, shapes, run, o.act != Unary::relu};
 }
@@ -173,6 +175,14 @@ Case dropout_case(const char* what, std::int64_t rows, std::int64_t width, float
           }};
 }
 
+Case add_case(const char* what, std::int64_t rows, std::int64_t width, bool twice) {
+  std::vector<Shape> shapes{{rows, width}};
+  if (!twice) shapes.push_back({rows, width});
+  return {"add", what, shapes, [=](const std::vector<Tensor>& in, Device) {
+            return add(in[0], twice ? in[0] : in[1]);
+          }};
+}
+
 Case gather_case(const char* what, std::int64_t from, std::int64_t width, std::vector<std::int32_t> rows) {
   return {"gather_rows", what, {{from, width}}, [=](const std::vector<Tensor>& in, Device device) {
             return gather_rows(in[0], i32(rows, device));
@@ -181,7 +191,7 @@ Case gather_case(const char* what, std::int64_t from, std::int64_t width, std::v
 
 struct LossCase {
   bool bias = false;
-  float smoothing = 0;
+  float smoothing = 0, softcap = 0;
   double denominator = 0;
   std::int32_t ignored_every = 0;  // 0: none; 1: all labels are -100
 };
@@ -197,7 +207,7 @@ Case loss_case(const char* what, std::int64_t rows, std::int64_t width, std::int
               if (o.ignored_every && i % static_cast<std::size_t>(o.ignored_every) == 0) labels[i] = -100;
             }
             return cross_entropy(in[0], in[1], o.bias ? in[2] : Tensor(), i32(labels, device),
-                                 {.smoothing = o.smoothing, .denominator = o.denominator});
+                                 {.smoothing = o.smoothing, .softcap = o.softcap, .denominator = o.denominator});
           }};
 }
 
@@ -229,6 +239,7 @@ std::vector<Case> make_cases() {
       linear_case("onto its own input, a part", 6, 10, 10, {.strided = true, .onto_input = true}),
       linear_case("large enough for several tasks", 300, 200, 260,
                   {.residual = true, .act = Unary::relu, .dropout = 0.1f}),
+      linear_case("weight [in, out]", 9, 11, 17, {.act = Unary::gelu_tanh, .layout = WeightLayout::in_out}),
 
       attention_case("one token", {.queries = {1}}),
       attention_case("ragged", {.queries = ragged}),
@@ -304,6 +315,9 @@ std::vector<Case> make_cases() {
       embed_case("scaled, with positions", {1, 4, 4, 2, 0, 9}, 10, 13, true, 3.5f),
       embed_case("dropout", {1, 4, 4, 2, 0, 9, 9, 9}, 10, 21, true, 2.0f, 0.3f),
 
+      add_case("two", 7, 9, false),
+      add_case("one to itself", 70, 300, true),
+
       dropout_case("half", 7, 9, 0.5f),
       dropout_case("little", 31, 65, 0.01f),
       dropout_case("much", 5, 33, 0.9f),
@@ -315,6 +329,8 @@ std::vector<Case> make_cases() {
       loss_case("bias and smoothing", 6, 5, 11, {.bias = true, .smoothing = 0.1f}),
       loss_case("labels not counted", 7, 5, 11, {.bias = true, .smoothing = 0.1f, .ignored_every = 3}),
       loss_case("no label counted", 4, 5, 6, {.smoothing = 0.1f, .ignored_every = 1}),
+      loss_case("capped", 7, 5, 11, {.softcap = 0.8f}),
+      loss_case("capped, several blocks", 1100, 9, 33, {.smoothing = 0.1f, .softcap = 2, .ignored_every = 10}),
       loss_case("no rows", 0, 5, 6, {.bias = true}),
       loss_case("given denominator", 5, 6, 9, {.smoothing = 0.2f, .denominator = 12.5}),
       loss_case("several blocks", 1100, 9, 33, {.bias = true, .smoothing = 0.1f, .ignored_every = 10}),
