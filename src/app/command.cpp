@@ -67,7 +67,7 @@ void note(std::string_view line) {
 void add_threads_option(CLI::App& command) {
   command
       .add_option_function<int>(
-          "--threads", [](int count) { set_thread_count(count > 0 ? count : hardware_threads()); },
+          "-t,--threads", [](int count) { set_thread_count(count > 0 ? count : hardware_threads()); },
           "Number of threads; 0: all that the process may use")
       ->type_name("N")
       ->check(whole_number(0, 1024));

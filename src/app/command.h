@@ -14,6 +14,8 @@ namespace glossa::app {
 
 void add_train(CLI::App& program);
 void add_translate(CLI::App& program);
+void add_generate(CLI::App& program);
+void add_perplexity(CLI::App& program);
 void add_score(CLI::App& program);
 void add_tokenizer(CLI::App& program);
 void add_inspect(CLI::App& program);

@@ -46,7 +46,7 @@ void reopen_closed_streams() {
 
 // sacreBLEU spells these long options with one dash, and users' fingers know them so.
 std::vector<std::string> with_long_dashes(int argc, char** argv) {
-  static const char* kSpellings[] = {"-lc", "-tok", "-sl", "-nw", "-sh", "-bs", "-sm"};
+  static const char* kSpellings[] = {"-np", "-lc", "-tok", "-sl", "-nw", "-sh", "-bs", "-sm"};
   std::vector<std::string> words;
   for (int i = 1; i < argc; ++i) {
     std::string word = argv[i];
@@ -126,6 +126,8 @@ int run(int argc, char** argv) {
       "  glossa COMMAND --help");
   app::add_train(program);
   app::add_translate(program);
+  app::add_generate(program);
+  app::add_perplexity(program);
   app::add_score(program);
   app::add_tokenizer(program);
   app::add_inspect(program);

@@ -4,10 +4,8 @@
 #include <cmath>
 
 namespace glossa {
-namespace {
 
-// Most probable first; ties by token, so that the order is one.
-bool before(const Choice& a, const Choice& b) {
+bool more_probable(const Choice& a, const Choice& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
@@ -23,12 +21,12 @@ std::vector<double> probabilities(const std::vector<Choice>& choices) {
 void keep_top_k(std::size_t k, std::vector<Choice>& choices) {
   if (k >= choices.size()) return;
   std::nth_element(choices.begin(), choices.begin() + static_cast<std::ptrdiff_t>(k) - 1, choices.end(),
-                   before);
+                   more_probable);
   choices.resize(k);
 }
 
 void keep_top_p(double top_p, std::vector<Choice>& choices) {
-  std::sort(choices.begin(), choices.end(), before);
+  std::sort(choices.begin(), choices.end(), more_probable);
   const std::vector<double> p = probabilities(choices);
   // From the least probable up, tokens go while together they have at most 1 - p.
   double sum = 0;
@@ -38,7 +36,7 @@ void keep_top_p(double top_p, std::vector<Choice>& choices) {
 }
 
 void keep_min_p(double min_p, std::vector<Choice>& choices) {
-  const double largest = std::min_element(choices.begin(), choices.end(), before)->logit;
+  const double largest = std::min_element(choices.begin(), choices.end(), more_probable)->logit;
   std::erase_if(choices, [&](const Choice& c) { return std::exp(c.logit - largest) < min_p; });
 }
 
@@ -54,7 +52,7 @@ void keep_typical(double mass, std::vector<Choice>& choices) {
   for (std::size_t i = 0; i < p.size(); ++i)
     all.push_back({std::fabs(-std::log(p[i]) - entropy), p[i], choices[i]});
   std::sort(all.begin(), all.end(), [](const Typical& a, const Typical& b) {
-    return a.distance != b.distance ? a.distance < b.distance : before(a.choice, b.choice);
+    return a.distance != b.distance ? a.distance < b.distance : more_probable(a.choice, b.choice);
   });
   double sum = 0;
   std::size_t last = 0;
@@ -63,8 +61,6 @@ void keep_typical(double mass, std::vector<Choice>& choices) {
   for (const Typical& t : all)
     if (t.distance <= all[last].distance) choices.push_back(t.choice);
 }
-
-}  // namespace
 
 void filter(const GenerationConfig& config, std::vector<Choice>& choices) {
   std::erase_if(choices, [](const Choice& c) { return c.logit == -INFINITY; });

@@ -14,6 +14,16 @@ struct Choice {
   double logit;
 };
 
+// Steps of which chains of sampling are made. Each leaves at least one choice, and the others in some order.
+void keep_top_k(std::size_t k, std::vector<Choice>& choices);
+void keep_top_p(double top_p, std::vector<Choice>& choices);    // most probable first
+void keep_min_p(double min_p, std::vector<Choice>& choices);
+void keep_typical(double mass, std::vector<Choice>& choices);
+// softmax of the logits.
+std::vector<double> probabilities(const std::vector<Choice>& choices);
+// Most probable first; ties by token, so that the order is one.
+bool more_probable(const Choice& a, const Choice& b);
+
 // Reduces `choices` (any order; minus infinity: impossible) to those that the configuration leaves, each step
 // acting on the probabilities that the one before left, and divides logits by the temperature:
 //   top_k      the k most probable

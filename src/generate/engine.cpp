@@ -1,0 +1,170 @@
+#include "generate/engine.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace glossa {
+namespace {
+
+std::size_t same_beginning(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
+  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+}  // namespace
+
+Engine::Engine(const CausalModel& model, const std::function<bool(std::int32_t)>& breaks, const EngineOptions& options)
+    : model_(model), breaks_(&breaks), options_(options), cache_(model.make_cache()) {
+  if (options_.context <= 0) options_.context = model.longest();
+  check(options_.context <= model.longest(), Code::bad_value, "a context of {} tokens; the model has positions for {}", options_.context,
+        model.longest());
+  check(!options_.shift || options_.keep < options_.context / 2, Code::bad_value,
+        "{} tokens to keep of a context of {}; fewer than half of it may be kept", options_.keep, options_.context);
+}
+
+void Engine::submit(GenerateRequest request) {
+  check(!request.prompt.empty(), Code::bad_value, "an empty prompt, and the model has no token to begin with");
+  for (const std::int32_t token : request.prompt)
+    check(token >= 0 && token < model_.vocabulary(), Code::bad_value, "token {} of a prompt is outside of the model's vocabulary of {}", token,
+          model_.vocabulary());
+  check(static_cast<std::int64_t>(request.prompt.size()) < options_.context, Code::size,
+        "the prompt has {} tokens, and the context holds {}; shorten it, or give a larger --ctx-size", request.prompt.size(),
+        options_.context);
+  waiting_.push_back(std::move(request));
+}
+
+void Engine::cancel(std::uint64_t index) {
+  std::erase_if(waiting_, [index](const GenerateRequest& r) { return r.index == index; });
+  for (Sequence& s : active_)
+    if (s.request.index == index) keep(s);
+  std::erase_if(active_, [index](const Sequence& s) { return s.request.index == index; });
+}
+
+void Engine::release(std::vector<std::int32_t>& rows) {
+  for (const std::int32_t row : rows) cache_.release(row);
+  rows.clear();
+}
+
+// The keys and values of an ended sequence stay while there is room.
+void Engine::keep(Sequence& s) {
+  s.tokens.resize(s.rows.size());
+  kept_.push_back({std::move(s.tokens), std::move(s.rows)});
+  s.tokens.clear(), s.rows.clear();
+  while (static_cast<std::int64_t>(kept_.size()) > options_.kept) {
+    release(kept_.front().rows);
+    kept_.pop_front();
+  }
+}
+
+void Engine::share_beginning(Sequence& s) {
+  const std::vector<std::int32_t>* best = nullptr;
+  std::size_t length = 0;
+  const auto consider = [&](const std::vector<std::int32_t>& tokens, const std::vector<std::int32_t>& rows) {
+    // The last token of the prompt is always computed: its logits are wanted.
+    const std::size_t same = std::min({same_beginning(tokens, s.tokens), rows.size(), s.tokens.size() - 1});
+    if (same > length) length = same, best = &rows;
+  };
+  for (const Sequence& other : active_) consider(other.tokens, other.rows);
+  for (const Kept& other : kept_) consider(other.tokens, other.rows);
+  if (!best) return;
+  s.rows.assign(best->begin(), best->begin() + static_cast<std::ptrdiff_t>(length));
+  for (const std::int32_t row : s.rows) cache_.share(row);
+  counts_.shared += length;
+}
+
+void Engine::admit() {
+  while (!waiting_.empty() && static_cast<std::int64_t>(active_.size()) < options_.sequences) {
+    GenerateRequest request = std::move(waiting_.front());
+    waiting_.pop_front();
+    Sequence s{.request = {}, .sampling = Sampling(request.sampling, request.index, *breaks_), .tokens = request.prompt, .rows = {}};
+    for (const std::int32_t token : request.prompt) s.sampling.accept(token);
+    s.request = std::move(request);
+    share_beginning(s);
+    active_.push_back(std::move(s));
+  }
+}
+
+// What is left of the text is computed anew: its tokens stand at other places now.
+void Engine::shift(Sequence& s) {
+  const std::int64_t size = static_cast<std::int64_t>(s.tokens.size()), dropped = (size - options_.keep) / 2;
+  s.tokens.erase(s.tokens.begin() + options_.keep, s.tokens.begin() + options_.keep + dropped);
+  std::vector<std::int32_t> gone(s.rows.begin() + options_.keep, s.rows.end());
+  s.rows.resize(static_cast<std::size_t>(options_.keep));
+  release(gone);
+}
+
+// Logits after the last token of those sequences that have no more tokens to read; they become `chosen`.
+Tensor Engine::logits_of(std::vector<Sequence*>& chosen) {
+  std::vector<std::int32_t> ids, positions, lengths, new_rows, counts, past_rows, past_counts, last;
+  // Single tokens first: prompts fill what is left of the step.
+  std::int64_t room = options_.batch_tokens;
+  std::vector<Sequence*> order;
+  for (Sequence& s : active_)
+    if (s.tokens.size() - s.rows.size() == 1) order.push_back(&s);
+  for (Sequence& s : active_)
+    if (s.tokens.size() - s.rows.size() > 1) order.push_back(&s);
+  for (Sequence* s : order) {
+    const auto known = static_cast<std::int64_t>(s->rows.size()), wanted = static_cast<std::int64_t>(s->tokens.size()) - known;
+    // Prompts are cut at the same places whatever else there is to do, so that results are the same.
+    const std::int64_t count = std::min(wanted, options_.batch_tokens - known % options_.batch_tokens);
+    if (count > room && !ids.empty()) continue;
+    room -= count;
+    for (std::int64_t t = known; t < known + count; ++t) {
+      ids.push_back(s->tokens[t]);
+      positions.push_back(static_cast<std::int32_t>(t));
+      lengths.push_back(static_cast<std::int32_t>(known + count));
+      s->rows.push_back(cache_.take());
+      new_rows.push_back(s->rows.back());
+    }
+    counts.push_back(static_cast<std::int32_t>(count));
+    past_rows.insert(past_rows.end(), s->rows.begin(), s->rows.end());
+    past_counts.push_back(static_cast<std::int32_t>(s->rows.size()));
+    if (s->generated == 0) counts_.prompt += static_cast<std::uint64_t>(count);
+    if (count < wanted) continue;
+    chosen.push_back(s);
+    last.push_back(static_cast<std::int32_t>(ids.size()) - 1);
+  }
+  const CausalInput in{.tokens = {Tensor::of(ids), Sequences::of_lengths(counts)},
+                       .positions = Tensor::of(positions),
+                       .lengths = Tensor::of(lengths),
+                       .cache = &cache_,
+                       .new_rows = Tensor::of(new_rows),
+                       .past = {Sequences::of_lengths(past_counts), Tensor::of(past_rows)}};
+  Tensor hidden = model_.hidden(in);
+  if (chosen.empty()) return {};
+  if (last.size() < ids.size()) {
+    Tensor some = hidden.like({static_cast<std::int64_t>(last.size()), hidden.cols()});
+    Backend::of(hidden.device()).gather_rows(hidden, Tensor::of(last), some);
+    hidden = some;
+  }
+  return model_.logits(hidden).to(DType::f32);
+}
+
+void Engine::step(std::vector<GenerateEvent>& events) {
+  admit();
+  if (active_.empty()) return;
+  ++counts_.steps;
+  std::vector<Sequence*> chosen;
+  const Tensor logits = logits_of(chosen);
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    Sequence& s = *chosen[i];
+    float* row = logits.data<float>() + static_cast<std::int64_t>(i) * logits.cols();
+    GenerateEvent event{.index = s.request.index, .chosen = {}};
+    event.chosen = s.sampling.choose({row, static_cast<std::size_t>(logits.cols())}, s.request.best);
+    const std::vector<std::int32_t>& stops = s.request.stop_tokens;
+    s.tokens.push_back(event.chosen.token);
+    ++s.generated, ++counts_.generated;
+    const bool full = static_cast<std::int64_t>(s.tokens.size()) >= options_.context;
+    if (std::find(stops.begin(), stops.end(), event.chosen.token) != stops.end())
+      event.finish = Finish::stop;
+    else if (s.generated == s.request.max_new_tokens || (full && !options_.shift))
+      event.finish = Finish::length;
+    else if (full)
+      shift(s);
+    events.push_back(std::move(event));
+    if (events.back().finish != Finish::no) keep(s);
+  }
+  std::erase_if(active_, [](const Sequence& s) { return s.tokens.empty(); });
+}
+
+}  // namespace glossa
