@@ -45,7 +45,7 @@ void compare_tied(const TensorDirectory& tensors, const TransformerConfig& confi
   const Tensor head = tensors.find("lm_head.weight"), embedding = tensors.find("model.shared.weight");
   if (!config.tie_word_embeddings || !head || !embedding) return;
   if (head.shape() == embedding.shape() && head.dtype() == embedding.dtype() &&
-      std::memcmp(head.raw(), embedding.raw(), static_cast<std::size_t>(head.elements()) * size_of(head.dtype())) == 0)
+      std::memcmp(head.raw(), embedding.raw(), head.bytes()) == 0)
     return;
   notes.push_back(fmt::format("{}: lm_head.weight differs from model.shared.weight and is passed over, as tie_word_embeddings of "
                               "config.json is true", shown(directory)));

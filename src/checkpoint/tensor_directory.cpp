@@ -43,10 +43,6 @@ void widen(Bytes from, std::int32_t* to) {
   }
 }
 
-bool is_floating(DType type) {
-  return type == DType::f64 || type == DType::f32 || type == DType::f16 || type == DType::bf16;
-}
-
 bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(fs::symlink_status(path, ignored));  // a dangling link is reported when it is opened

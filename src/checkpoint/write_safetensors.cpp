@@ -16,7 +16,7 @@ std::string header_of(const NamedTensors& tensors, const Metadata& metadata) {
     if (!metadata.empty()) text += "\"__metadata__\":" + Json(metadata).dump() + (tensors.empty() ? "" : ",");
     std::uint64_t at = 0;
     for (const auto& [name, tensor] : tensors) {
-      const std::uint64_t end = at + static_cast<std::uint64_t>(tensor.elements()) * size_of(tensor.dtype());
+      const std::uint64_t end = at + tensor.bytes();
       text += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
                           &name == &tensors[0].first ? "" : ",", Json(name).dump(),
                           name_of(element_type_of(tensor.dtype())), fmt::join(tensor.shape(), ","), at, end);
@@ -57,8 +57,7 @@ void write_safetensors(const std::function<void(Bytes)>& write, NamedTensors ten
   write(as_bytes(header));
   for (const auto& [name, tensor] : tensors) {
     const Tensor dense = tensor.contiguous();
-    const auto size = static_cast<std::size_t>(dense.elements()) * size_of(dense.dtype());
-    write({static_cast<const std::byte*>(dense.raw()), size});
+    write({static_cast<const std::byte*>(dense.raw()), dense.bytes()});
   }
 }
 

@@ -97,7 +97,7 @@ Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const 
     Tensor piece = data->value.slice(0, part.begin, part.end);
     if (found[i]) {
       const Tensor same = found[i].to(options_.dtype).contiguous();
-      std::memcpy(piece.raw(), same.raw(), static_cast<std::size_t>(piece.elements()) * size_of(options_.dtype));
+      std::memcpy(piece.raw(), same.raw(), piece.bytes());
     } else {
       initialise(piece, part.name, init, options_.seed);
     }

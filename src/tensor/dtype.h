@@ -5,10 +5,20 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace glossa {
 
-enum class DType : std::uint8_t { f64, f32, f16, bf16, i64, i32, u8 };
+// From q4_0 on, types whose elements lie in blocks with scales of their own (tensor/blocks.h).
+enum class DType : std::uint8_t {
+  f64, f32, f16, bf16, i64, i32, u8,
+  q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl
+};
 
+constexpr bool is_quantised(DType t) { return t >= DType::q4_0; }
+constexpr bool is_floating(DType t) { return t <= DType::bf16; }
+
+// Of one element, which a block type does not have: its sizes are block_of and bytes_of.
 constexpr std::size_t size_of(DType t) {
   switch (t) {
     case DType::f64:
@@ -18,8 +28,39 @@ constexpr std::size_t size_of(DType t) {
     case DType::f16:
     case DType::bf16: return 2;
     case DType::u8: return 1;
+    default: break;
   }
-  return 0;
+  fail(Code::internal, "the elements of a block type were taken to lie one by one");
+}
+
+// `elements` neighbours in a row that take `bytes` together: one element of its size for ordinary types.
+struct BlockSize {
+  std::int64_t elements, bytes;
+};
+
+constexpr BlockSize block_of(DType t) {
+  switch (t) {
+    case DType::q4_0:
+    case DType::iq4_nl: return {32, 18};
+    case DType::q4_1: return {32, 20};
+    case DType::q5_0: return {32, 22};
+    case DType::q5_1: return {32, 24};
+    case DType::q8_0: return {32, 34};
+    case DType::q2_k: return {256, 84};
+    case DType::q3_k: return {256, 110};
+    case DType::q4_k: return {256, 144};
+    case DType::q5_k: return {256, 176};
+    case DType::q6_k: return {256, 210};
+    default: return {1, static_cast<std::int64_t>(size_of(t))};
+  }
+}
+
+// Of so many elements, which must fill whole blocks.
+constexpr std::int64_t bytes_of(DType t, std::int64_t elements) {
+  if (!is_quantised(t)) [[likely]]
+    return elements * static_cast<std::int64_t>(size_of(t));
+  const BlockSize block = block_of(t);
+  return elements / block.elements * block.bytes;
 }
 
 constexpr std::string_view name_of(DType t) {
@@ -31,6 +72,17 @@ constexpr std::string_view name_of(DType t) {
     case DType::i64: return "i64";
     case DType::i32: return "i32";
     case DType::u8: return "u8";
+    case DType::q4_0: return "q4_0";
+    case DType::q4_1: return "q4_1";
+    case DType::q5_0: return "q5_0";
+    case DType::q5_1: return "q5_1";
+    case DType::q8_0: return "q8_0";
+    case DType::q2_k: return "q2_k";
+    case DType::q3_k: return "q3_k";
+    case DType::q4_k: return "q4_k";
+    case DType::q5_k: return "q5_k";
+    case DType::q6_k: return "q6_k";
+    case DType::iq4_nl: return "iq4_nl";
   }
   return "?";
 }

@@ -1,9 +1,25 @@
 #include "tensor/tensor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
+#include "base/parallel.h"
+#include "tensor/blocks.h"
+
 namespace glossa {
+namespace {
+
+// Rows of a block type are whole blocks.
+void check_blocks(const Shape& shape, DType dtype) {
+  if (!is_quantised(dtype)) return;
+  const std::int64_t block = block_of(dtype).elements;
+  check(shape.rank() > 0 && shape[shape.rank() - 1] % block == 0, Code::shape,
+        "a tensor of {} needs a last dimension that is a multiple of {}, not shape {}", name_of(dtype), block,
+        to_string(shape));
+}
+
+}  // namespace
 
 Shape::Shape(std::span<const std::int64_t> dims) {
   check(dims.size() <= kMost, Code::shape, "a tensor may have at most {} dimensions, not {}", kMost, dims.size());
@@ -24,13 +40,17 @@ std::string to_string(const Shape& shape) {
 }
 
 Tensor Tensor::from(std::shared_ptr<Storage> storage, const Shape& shape, DType dtype, std::size_t byte_offset) {
-  check(byte_offset % size_of(dtype) == 0, Code::shape, "offset {} is not a multiple of the size of {}", byte_offset,
+  check_blocks(shape, dtype);
+  const BlockSize block = block_of(dtype);
+  const auto at = static_cast<std::int64_t>(byte_offset);
+  check(at % block.bytes == 0, Code::shape, "offset {} is not a multiple of the size of {}", byte_offset,
         name_of(dtype));
-  check(byte_offset + static_cast<std::size_t>(shape.elements()) * size_of(dtype) <= storage->bytes, Code::shape,
-        "a tensor of shape {} does not fit its storage of {} bytes", to_string(shape), storage->bytes);
+  check(byte_offset + static_cast<std::size_t>(bytes_of(dtype, shape.elements())) <= storage->bytes,
+        Code::shape, "a tensor of shape {} does not fit its storage of {} bytes", to_string(shape),
+        storage->bytes);
   Tensor t;
   t.storage_ = std::move(storage);
-  t.offset_ = static_cast<std::int64_t>(byte_offset / size_of(dtype));
+  t.offset_ = at / block.bytes * block.elements;
   t.shape_ = shape;
   t.dtype_ = dtype;
   std::int64_t stride = 1;
@@ -42,15 +62,18 @@ Tensor Tensor::from(std::shared_ptr<Storage> storage, const Shape& shape, DType 
 }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
-  std::int64_t bytes = static_cast<std::int64_t>(size_of(dtype));
+  check_blocks(shape, dtype);
+  // Blocks take less than two bytes for an element.
+  std::int64_t most = is_quantised(dtype) ? 2 : static_cast<std::int64_t>(size_of(dtype));
   for (std::int64_t d : shape)
-    check(!__builtin_mul_overflow(bytes, d, &bytes), Code::memory, "a tensor of shape {} exceeds 64 bits", to_string(shape));
-  return from(allocate(static_cast<std::size_t>(bytes), device), shape, dtype);
+    check(!__builtin_mul_overflow(most, d, &most), Code::memory, "a tensor of shape {} exceeds 64 bits",
+          to_string(shape));
+  return from(allocate(static_cast<std::size_t>(bytes_of(dtype, shape.elements())), device), shape, dtype);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  std::memset(t.raw(), 0, static_cast<std::size_t>(t.elements()) * size_of(dtype));
+  std::memset(t.raw(), 0, t.bytes());
   return t;
 }
 
@@ -82,6 +105,7 @@ std::int64_t Tensor::row_stride() const {
 
 Tensor Tensor::view(const Shape& shape) const {
   check(shape.elements() == elements(), Code::shape, "cannot view shape {} as {}", to_string(shape_), to_string(shape));
+  check_blocks(shape, dtype_);
   Tensor t = *this;
   t.shape_ = shape;
   if (dense()) {
@@ -110,6 +134,10 @@ Tensor Tensor::slice(int axis, std::int64_t begin, std::int64_t end) const {
   Tensor t = *this;
   t.offset_ += begin * strides_[axis];
   t.shape_[axis] = end - begin;
+  if (axis == rank() - 1 && is_quantised(dtype_))
+    check(begin % block_of(dtype_).elements == 0 && end % block_of(dtype_).elements == 0, Code::shape,
+          "slice [{}, {}) of a row cuts the blocks of {} elements of {}", begin, end,
+          block_of(dtype_).elements, name_of(dtype_));
   return t;
 }
 
@@ -123,7 +151,7 @@ Tensor Tensor::contiguous() const {
   if (dense()) return *this;
   check_unrecorded();
   Tensor t = empty(shape_, dtype_, device());
-  const std::size_t size = size_of(dtype_), row = static_cast<std::size_t>(cols()) * size;
+  const auto row = static_cast<std::size_t>(bytes_of(dtype_, cols()));
   const auto* from = static_cast<const char*>(raw());
   auto* to = static_cast<char*>(t.raw());
   // Odometer over the leading dimensions; the last one is always dense.
@@ -131,7 +159,7 @@ Tensor Tensor::contiguous() const {
   for (std::int64_t r = 0, n = rows(); r < n; ++r) {
     std::int64_t offset = 0;
     for (int i = 0; i + 1 < rank(); ++i) offset += at[i] * strides_[i];
-    std::memcpy(to + static_cast<std::size_t>(r) * row, from + offset * static_cast<std::int64_t>(size), row);
+    std::memcpy(to + static_cast<std::size_t>(r) * row, from + bytes_of(dtype_, offset), row);
     for (int i = rank() - 2; i >= 0 && ++at[i] == shape_[i]; --i) at[i] = 0;
   }
   return t;
@@ -142,7 +170,7 @@ Tensor Tensor::to(Device device) const {
   check_unrecorded();
   Tensor t = empty(shape_, dtype_, device);
   const Tensor source = contiguous();
-  std::memcpy(t.raw(), source.raw(), static_cast<std::size_t>(elements()) * size_of(dtype_));
+  std::memcpy(t.raw(), source.raw(), bytes());
   return t;
 }
 
@@ -158,6 +186,8 @@ void with_type(DType dtype, F&& f) {
     case DType::i64: return f(std::int64_t{});
     case DType::i32: return f(std::int32_t{});
     case DType::u8: return f(std::uint8_t{});
+    default:
+      fail(Code::internal, "{} has no elements of its own", name_of(dtype));
   }
 }
 
@@ -169,13 +199,57 @@ To converted(From x) {
     return static_cast<To>(x);
 }
 
+// Elements that are converted at a time through f32: whole blocks of every type, and few enough for the cache.
+constexpr std::int64_t kPiece = 4096;
+
+// More than any block type can hold (q6_k: 65504 * 127 * 32), and little enough for the sums of the searches.
+constexpr float kMostInBlocks = 0x1p28f;
+
+// [begin, end) of a dense tensor as floats.
+void read_floats(const Tensor& x, std::int64_t begin, std::int64_t end, float* values) {
+  const void* const from = static_cast<const char*>(x.raw()) + bytes_of(x.dtype(), begin);
+  if (is_quantised(x.dtype())) return decode(x.dtype(), from, values, end - begin);
+  with_type(x.dtype(), [&](auto type) {
+    const auto* elements = static_cast<const decltype(type)*>(from);
+    for (std::int64_t i = 0; i < end - begin; ++i) values[i] = static_cast<float>(elements[i]);
+  });
+}
+
+void write_floats(const Tensor& y, std::int64_t begin, std::int64_t end, const float* values) {
+  void* const to = static_cast<char*>(y.raw()) + bytes_of(y.dtype(), begin);
+  if (!is_quantised(y.dtype()))
+    return with_type(y.dtype(), [&](auto type) {
+      auto* elements = static_cast<decltype(type)*>(to);
+      for (std::int64_t i = 0; i < end - begin; ++i) elements[i] = converted<decltype(type)>(values[i]);
+    });
+  for (std::int64_t i = 0; i < end - begin; ++i)
+    check(std::fabs(values[i]) <= kMostInBlocks, Code::nonfinite,
+          "value {} of a tensor is {}, and {} holds no such number", begin + i, values[i],
+          name_of(y.dtype()));
+  encode(y.dtype(), values, to, end - begin);
+  const std::int64_t bad = nonfinite_block(y.dtype(), to, end - begin);
+  check(bad < 0, Code::nonfinite, "the values of a tensor from {} on are too large for the scales of {}",
+        begin + bad, name_of(y.dtype()));
+}
+
 }  // namespace
 
 Tensor Tensor::to(DType dtype) const {
   if (!storage_ || dtype == dtype_) return *this;
   check_unrecorded();
+  if (is_quantised(dtype) || is_quantised(dtype_))
+    check((is_quantised(dtype) || is_floating(dtype)) && (is_quantised(dtype_) || is_floating(dtype_)),
+          Code::shape, "a tensor of {} cannot become one of {}", name_of(dtype_), name_of(dtype));
   const Tensor source = contiguous();
   Tensor t = empty(shape_, dtype, device());
+  if (is_quantised(dtype) || is_quantised(dtype_)) {
+    parallel_for(elements(), kPiece, [&](std::int64_t begin, std::int64_t end) {
+      std::array<float, kPiece> values;
+      read_floats(source, begin, end, values.data());
+      write_floats(t, begin, end, values.data());
+    });
+    return t;
+  }
   const std::int64_t n = elements();
   with_type(dtype_, [&](auto from) {
     with_type(dtype, [&](auto to) {

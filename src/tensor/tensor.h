@@ -41,7 +41,9 @@ class Shape {
 
 std::string to_string(const Shape& shape);  // "[3, 4]"
 
-// Cheap to copy: copies share the memory. The last dimension is always dense. Not thread-safe for writing.
+// Cheap to copy: copies share the memory. The last dimension is always dense; of a block type it is a
+// multiple of the block. Sizes, strides and offsets count elements, whatever the type. Not thread-safe for
+// writing.
 class Tensor {
  public:
   Tensor() = default;  // "no tensor": false, and accepted wherever an input is optional
@@ -63,6 +65,7 @@ class Tensor {
   int rank() const { return shape_.rank(); }
   std::int64_t size(int axis) const { return shape_[axis < 0 ? axis + rank() : axis]; }
   std::int64_t elements() const { return shape_.elements(); }
+  std::size_t bytes() const { return static_cast<std::size_t>(bytes_of(dtype_, elements())); }  // dense
   std::int64_t cols() const { return rank() ? shape_[rank() - 1] : 1; }  // the last dimension
   std::int64_t rows() const {                                           // product of all others
     std::int64_t n = 1;
@@ -82,21 +85,25 @@ class Tensor {
   Tensor detach() const;                                               // same memory, unknown to the tape
   // These have no gradient, so copying what a tape recorded is an Error: detach() it first.
   Tensor to(Device device) const;  // a copy; the same memory if already there
-  Tensor to(DType dtype) const;    // a copy; the same memory if already so
+  // A copy; the same memory if already so. Into and out of block types through f32, from floating-point types
+  // alone; Error(nonfinite) if a value, or the scale that it asks for, cannot be held by the block type.
+  Tensor to(DType dtype) const;
   Tensor contiguous() const;       // dense; a copy only if it is not
 
-  // The address of the first element. T must be the element type.
+  // The address of the first element. T must be the element type, or the block of the block type.
   template <class T>
   T* data() const {
-    check_type(DTypeOf<std::remove_const_t<T>>::value);
-    return static_cast<T*>(storage_->data) + offset_;
+    constexpr DType kType = DTypeOf<std::remove_const_t<T>>::value;
+    check_type(kType);
+    return static_cast<T*>(storage_->data) + offset_ / block_of(kType).elements;
   }
-  void* raw() const { return static_cast<char*>(storage_->data) + offset_ * static_cast<std::int64_t>(size_of(dtype_)); }
-  // All elements of a dense tensor of type T.
+  void* raw() const { return static_cast<char*>(storage_->data) + bytes_of(dtype_, offset_); }
+  // All elements, or blocks, of a dense tensor of type T.
   template <class T>
   std::span<T> span() const {
     check_dense();
-    return {data<T>(), static_cast<std::size_t>(elements())};
+    constexpr std::int64_t kBlock = block_of(DTypeOf<std::remove_const_t<T>>::value).elements;
+    return {data<T>(), static_cast<std::size_t>(elements() / kBlock)};
   }
   template <class T>
   T item() const {

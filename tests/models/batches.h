@@ -83,7 +83,7 @@ inline double largest(const Tensor& x) {
 inline bool same_bits(const Tensor& a, const Tensor& b) {
   const Tensor x = a.contiguous(), y = b.contiguous();
   return x.shape() == y.shape() && x.dtype() == y.dtype() &&
-         std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.elements()) * size_of(x.dtype())) == 0;
+         std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
 }
 
 }  // namespace glossa::test

@@ -401,7 +401,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
   if (!a || !b) return !a && !b;
   const Tensor x = a.contiguous(), y = b.contiguous();
   return x.shape() == y.shape() && x.dtype() == y.dtype() &&
-         std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.elements()) * size_of(x.dtype())) == 0;
+         std::memcmp(x.raw(), y.raw(), x.bytes()) == 0;
 }
 
 }  // namespace glossa::test

@@ -112,13 +112,14 @@ void scatter_add(const ScatterAdd& s) {
 // Copies rows of any type: row to(i) of y becomes row from(i) of x, for i < count.
 template <class From, class To>
 void copy(const Tensor& x, const Tensor& y, std::int64_t count, From from, To to) {
-  const auto size = static_cast<std::int64_t>(size_of(x.dtype()));
-  const std::int64_t x_stride = x.row_stride() * size, y_stride = y.row_stride() * size;
+  const std::int64_t x_stride = bytes_of(x.dtype(), x.row_stride()),
+                     y_stride = bytes_of(x.dtype(), y.row_stride());
   const auto* source = static_cast<const char*>(x.raw());
   auto* target = static_cast<char*>(y.raw());
-  const auto bytes = static_cast<std::size_t>(x.cols() * size);
-  for_rows(count, x.cols() * size / 4, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) std::memcpy(target + to(i) * y_stride, source + from(i) * x_stride, bytes);
+  const std::int64_t bytes = bytes_of(x.dtype(), x.cols());
+  for_rows(count, bytes / 4, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      std::memcpy(target + to(i) * y_stride, source + from(i) * x_stride, static_cast<std::size_t>(bytes));
   });
 }
 

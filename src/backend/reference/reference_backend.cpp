@@ -25,12 +25,13 @@ void fill_with(Tensor& y, T value) {
 // Copies rows of any type: row to(i) of y becomes row from(i) of x, for i < count.
 template <class From, class To>
 void copy_rows(const Tensor& x, const Tensor& y, std::int64_t count, From from, To to) {
-  const auto size = static_cast<std::int64_t>(size_of(x.dtype()));
+  const std::int64_t x_stride = bytes_of(x.dtype(), x.row_stride()),
+                     y_stride = bytes_of(x.dtype(), y.row_stride());
+  const auto bytes = static_cast<std::size_t>(bytes_of(x.dtype(), x.cols()));
   const auto* source = static_cast<const char*>(x.raw());
   auto* target = static_cast<char*>(y.raw());
   for (std::int64_t i = 0; i < count; ++i)
-    std::memcpy(target + to(i) * y.row_stride() * size, source + from(i) * x.row_stride() * size,
-                static_cast<std::size_t>(x.cols() * size));
+    std::memcpy(target + to(i) * y_stride, source + from(i) * x_stride, bytes);
 }
 
 std::int64_t same(std::int64_t i) {
