@@ -36,7 +36,9 @@ struct Sequences {
 
 // y = residual + dropout(act(alpha * op(a) op(b) + bias)); with `add`, y += alpha * op(a) op(b) and nothing else.
 struct Gemm {
-  const Tensor &a, &b;  // matrices [rows, cols] before transposition
+  // Matrices [rows, cols] before transposition. b may be of a block type, with transpose_b: then the CPU rounds rows of a to
+  // 8 bits by groups of 32.
+  const Tensor &a, &b;
   Tensor& y;            // [m, n]
   bool transpose_a = false, transpose_b = false, add = false;
   float alpha = 1;

@@ -12,6 +12,7 @@
 #include "backend/cpu/logits.h"
 #include "backend/cpu/norm.h"
 #include "backend/cpu/optimizers.h"
+#include "backend/cpu/quantised.h"
 #include "backend/cpu/rotary.h"
 #include "backend/cpu/rows.h"
 
@@ -34,8 +35,24 @@ class PackedWeights {
     forms_.push_back(std::move(form));
     return forms_.back()->packed;
   }
+  // Of a weight of a block type, whose packed form is the same for every instruction set.
+  const cpu::PackedBlocks& blocks(const Tensor& b) {
+    for (const auto& form : blocks_)
+      if (form->offset == b.offset() && form->packed.n == b.rows() && form->packed.k == b.cols()) return form->packed;
+    auto form = std::make_unique<Blocks>(
+        Blocks{b.offset(), allocate(cpu::packed_blocks_bytes(b.dtype(), b.cols(), b.rows()), b.device()), {}});
+    form->packed = cpu::pack_blocks(b.raw(), bytes_of(b.dtype(), b.row_stride()), b.dtype(), b.cols(), b.rows(), form->memory->data);
+    blocks_.push_back(std::move(form));
+    return blocks_.back()->packed;
+  }
 
  private:
+  struct Blocks {
+    std::int64_t offset;
+    std::shared_ptr<Storage> memory;
+    cpu::PackedBlocks packed;
+  };
+
   struct Form {
     std::int64_t offset, rows, cols;
     bool transpose, bf16;
@@ -49,17 +66,28 @@ class PackedWeights {
     }
   };
   std::vector<std::unique_ptr<Form>> forms_;
+  std::vector<std::unique_ptr<Blocks>> blocks_;
 };
 
 // Made on first use; models may share weights between threads.
-const cpu::PackedB& packed_form(const Tensor& b, bool transpose, bool bf16) {
+template <class F>
+auto& with_packed_weights(const Tensor& b, F&& f) {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   std::shared_ptr<void>& owner = b.storage()->packed;
   if (!owner) owner = std::make_shared<PackedWeights>();
-  auto& weights = *static_cast<PackedWeights*>(owner.get());
-  const cpu::PackedB* found = weights.find(b, transpose, bf16);
-  return found ? *found : weights.add(b, transpose, bf16);
+  return f(*static_cast<PackedWeights*>(owner.get()));
+}
+
+const cpu::PackedB& packed_form(const Tensor& b, bool transpose, bool bf16) {
+  return with_packed_weights(b, [&](PackedWeights& weights) -> const cpu::PackedB& {
+    const cpu::PackedB* found = weights.find(b, transpose, bf16);
+    return found ? *found : weights.add(b, transpose, bf16);
+  });
+}
+
+const cpu::PackedBlocks& packed_blocks(const Tensor& b) {
+  return with_packed_weights(b, [&](PackedWeights& weights) -> const cpu::PackedBlocks& { return weights.blocks(b); });
 }
 
 template <class T>
@@ -92,7 +120,10 @@ class CpuBackend final : public Backend {
     p.a = a.data, p.lda = a.stride, p.transpose_a = g.transpose_a;
     p.c = y.data, p.ldc = y.stride;
     p.add = g.add, p.alpha = g.alpha, p.bf16 = g.bf16;
-    if (g.b.storage()->frozen) {
+    const bool blocks = is_quantised(g.b.dtype());
+    if (blocks) {
+      check(g.transpose_b, Code::shape, "a product with the columns of a weight of {}", name_of(g.b.dtype()));
+    } else if (g.b.storage()->frozen) {
       p.packed = &packed_form(g.b, g.transpose_b, g.bf16);
     } else {
       const cpu::Rows b(g.b);
@@ -108,7 +139,7 @@ class CpuBackend final : public Backend {
         p.before_act = g.before_act->data<float>();
       }
     }
-    cpu::gemm(p);
+    blocks ? cpu::gemm_blocks(p, packed_blocks(g.b)) : cpu::gemm(p);
   }
   void epilogue_backward(const Tensor& dy, const Tensor& z, Unary act, const Dropout& mask, Tensor& dz,
                          Tensor* dbias) override {

@@ -1,0 +1,28 @@
+// quantised.h -- products with weights of block types (tensor/blocks.h) on the CPU, in whole numbers: rows of the other
+// operand are rounded to 8 bits by groups of 32 on the way in, each with a scale of its own.
+//
+// Every type is brought to one form when it is packed: x = scale * (u - zero) - min, u of 4 or 8 bits without a sign, a
+// scale (and for some a minimum) for each 16 or 32 elements of a column, rounded to 16 bits in units of their panel.
+// An element of the result depends on its row, its column and k alone.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "backend/cpu/gemm.h"
+
+namespace glossa::cpu {
+
+// A weight [n, k] in panels of 16 of its rows, which are the columns of the product.
+struct PackedBlocks {
+  const void* data = nullptr;
+  DType type = DType::q8_0;
+  std::int64_t k = 0, n = 0;
+};
+
+std::size_t packed_blocks_bytes(DType type, std::int64_t k, std::int64_t n);
+// Packs n rows of k elements, `row_bytes` apart, into memory of packed_blocks_bytes(type, k, n) bytes aligned to 64.
+PackedBlocks pack_blocks(const void* rows, std::int64_t row_bytes, DType type, std::int64_t k, std::int64_t n, void* memory);
+// C = epilogue(alpha * A b^T) as `gemm`; p.b and p.packed are not read, and nothing is added to C.
+void gemm_blocks(const MatrixProduct& p, const PackedBlocks& b);
+
+}  // namespace glossa::cpu
