@@ -94,20 +94,6 @@ std::optional<Json> json_beside(const fs::path& path) {
   return read_json(path);
 }
 
-bool holds_weights(const fs::path& directory) {
-  std::error_code ignored;
-  for (const char* name : {"model.safetensors", "adapter_model.safetensors", "model.safetensors.index.json"})
-    if (fs::exists(fs::symlink_status(directory / name, ignored))) return true;
-  return false;
-}
-
-Bytes data_of(const TensorDirectory& weights, const std::string& name) {
-  const TensorInfo* const info = weights.info(name);
-  for (const TensorFile& file : weights.files())
-    if (file.header().find(name) == info) return file.bytes_of(*info);
-  fail(Code::internal, "tensor {} has no file", quoted(name));
-}
-
 void read_weights(Report& report, const Options& options) {
   report.weights.emplace(report.path);
   const TensorDirectory& weights = *report.weights;
@@ -119,7 +105,7 @@ void read_weights(Report& report, const Options& options) {
   });
   if (options.statistics)
     for (const std::string& name : report.names)
-      report.statistics.push_back(statistics(data_of(weights, name), weights.info(name)->type));
+      report.statistics.push_back(weights.statistics(name));
   weights.check_intact();
 }
 
@@ -136,7 +122,7 @@ Report read(const Options& options) {
   report.trainer_state = json_beside(report.path / "trainer_state.json");
   report.checkpoints = checkpoints_in(report.path);
   if (fs::exists(report.path / "MANIFEST.json", ignored)) report.manifest = manifest_fault(report.path);
-  if (holds_weights(report.path) || report.checkpoints.empty()) read_weights(report, options);
+  if (holds_tensors(report.path) || report.checkpoints.empty()) read_weights(report, options);
   return report;
 }
 
@@ -145,7 +131,9 @@ void verify(const Report& report) {
   if (report.manifest && !report.manifest->empty()) fail(Code::run_state, "{}", *report.manifest);
   for (const Checkpoint& checkpoint : report.checkpoints)
     if (!checkpoint.fault.empty()) fail(Code::run_state, "{}", checkpoint.fault);
-  if (report.weights) report.weights->check_finite();
+  if (!report.weights) return;
+  report.weights->check_sums();
+  report.weights->check_finite();
 }
 
 // ---- as JSON ----
@@ -337,7 +325,7 @@ void add_inspect(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "inspect", "What is in a model or a training run: tensors, sizes, digests, configuration");
   command
-      ->add_option("path", options->path, "A .safetensors file, a Hugging Face directory, or a training run")
+      ->add_option("path", options->path, "A file of safetensors or of torch.save, a Hugging Face directory, or a training run")
       ->required();
   command->add_flag("--json", options->json, "One JSON object");
   CLI::Option* const list = command->add_flag_callback(
@@ -355,6 +343,7 @@ void add_inspect(CLI::App& program) {
       "Examples:\n"
       "  glossa inspect runs/en-de\n"
       "  glossa inspect model.safetensors --statistics\n"
+      "  glossa inspect pytorch_model.bin --verify\n"
       "  glossa inspect runs/en-de --verify --no-tensors && echo whole");
   command->callback([options] { inspect(*options); });
 }

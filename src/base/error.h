@@ -39,6 +39,8 @@ enum class Code : int {
   weights = 3102,         // a tensor missing, superfluous or of another shape than the model's
   config = 3103,
   shard_index = 3104,
+  torch_file = 3106,      // what torch.save wrote, and the zip and pickle that it consists of
+  llama2c = 3107,
   tokenizer = 3201,
   text_data = 3301,
   line_counts = 3302,     // parallel files of different length

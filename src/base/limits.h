@@ -14,6 +14,11 @@ struct Limits {
   std::uint64_t safetensors_header_bytes = 100'000'000;  // the format's own limit
   std::uint64_t tensors = 1'000'000;                     // tensors in one file
   std::uint64_t metadata_bytes = 1u << 20;               // all of a safetensors file's __metadata__
+  std::uint64_t zip_entries = 2'000'000;                 // files within one zip archive
+  std::uint64_t pickle_values = 10'000'000;              // objects that a pickle makes or mentions
+  std::uint64_t pickle_memo = 1'000'000;                 // of them that it gives a number to mention them by
+  int pickle_depth = 64;                                 // nesting of its lists, tuples and dicts
+  std::uint64_t tensor_expansion = 64;  // elements of a tensor for each one stored (strides of 0 repeat elements)
   int rank = 8;                           // dimensions of a tensor in a file, never more than 8
   std::size_t name_bytes = 1024;          // the name of a tensor
   std::uint64_t vocabulary = 16'000'000;  // tokens

@@ -13,30 +13,6 @@ namespace {
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMostElements = INT64_MAX;
 
-struct TypeRow {
-  ElementType type;
-  std::string_view name;
-  std::size_t bytes;
-};
-constexpr TypeRow kTypes[] = {
-    {ElementType::i64, "I64", 8},      {ElementType::f64, "F64", 8},   {ElementType::f32, "F32", 4},
-    {ElementType::i32, "I32", 4},      {ElementType::bf16, "BF16", 2}, {ElementType::f16, "F16", 2},
-    {ElementType::i16, "I16", 2},      {ElementType::i8, "I8", 1},     {ElementType::u8, "U8", 1},
-    {ElementType::boolean, "BOOL", 1},
-};
-
-std::optional<ElementType> type_named(std::string_view name) {
-  for (const TypeRow& row : kTypes)
-    if (row.name == name) return row.type;
-  return std::nullopt;
-}
-
-std::string all_types() {
-  std::string list;
-  for (const TypeRow& row : kTypes) list += (list.empty() ? "" : ", ") + std::string(row.name);
-  return list;
-}
-
 std::string listed(std::span<const std::int64_t> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
@@ -74,8 +50,8 @@ class HeaderReader final : public JsonEvents {
   void string(std::string& value, Place place) override {
     if (level_ == Level::metadata) return add_metadata(value, place);
     if (level_ != Level::tensor || field_ != Field::dtype) misplaced("a string", place);
-    const auto type = type_named(value);
-    if (!type) refuse(place, "dtype {} is not one of {}", quoted(value, 40), all_types());
+    const auto type = element_type_named(value);
+    if (!type) refuse(place, "dtype {} is not one of {}", quoted(value, 40), all_element_types());
     tensor().type = *type;
   }
 
@@ -217,45 +193,10 @@ class HeaderReader final : public JsonEvents {
                                  : std::to_string(static_cast<std::uint64_t>(needed)));
   }
 
-  // Sorts the names, so that equal ones become neighbours. (A hash table could be made to collide.)
   void check_names() {
-    const auto name = [&](std::uint32_t i) -> const std::string& { return header_.tensors[i].name; };
-    const auto order = sorted_by_name();
-    const auto twin =
-        std::adjacent_find(order.begin(), order.end(), [&](auto a, auto b) { return name(a) == name(b); });
-    if (twin != order.end())
+    if (const auto twin = header_.sort_names())
       fail(Code::safetensors, "{}: header: byte {}: duplicate key {}, which is also at byte {}", origin_,
-           places_[twin[1]], quoted(name(*twin)), places_[*twin]);
-    header_.by_name = order;
-  }
-
-  // Names begin alike, so they are compared first by the eight bytes after what all have in common.
-  std::vector<std::uint32_t> sorted_by_name() const {
-    const auto& tensors = header_.tensors;
-    std::string_view common = tensors.empty() ? std::string_view() : tensors[0].name;
-    for (const TensorInfo& t : tensors)
-      common =
-          common.substr(0, std::mismatch(common.begin(), common.end(), t.name.begin(), t.name.end()).first -
-                               common.begin());
-    struct Key {
-      std::uint64_t bytes;
-      std::uint32_t index;
-    };
-    std::vector<Key> keys(tensors.size());
-    for (std::uint32_t i = 0; i < keys.size(); ++i) {
-      keys[i] = {0, i};
-      const std::string_view rest = std::string_view(tensors[i].name).substr(common.size(), 8);
-      for (std::size_t b = 0; b < 8; ++b)
-        keys[i].bytes = keys[i].bytes << 8 | (b < rest.size() ? static_cast<unsigned char>(rest[b]) : 0);
-    }
-    std::sort(keys.begin(), keys.end(), [&](const Key& a, const Key& b) {
-      if (a.bytes != b.bytes) return a.bytes < b.bytes;
-      const int c = tensors[a.index].name.compare(tensors[b.index].name);
-      return c != 0 ? c < 0 : a.index < b.index;
-    });
-    std::vector<std::uint32_t> order(keys.size());
-    std::transform(keys.begin(), keys.end(), order.begin(), [](const Key& key) { return key.index; });
-    return order;
+           places_[twin->second], quoted(header_.tensors[twin->first].name), places_[twin->first]);
   }
 
   std::string_view origin_;
@@ -277,22 +218,6 @@ std::uint64_t little_endian(const std::byte* bytes) {
   return value;
 }
 
-// What the file is instead, as far as its first bytes tell.
-std::string_view resemblance(Bytes file) {
-  using namespace std::string_view_literals;
-  constexpr std::pair<std::string_view, std::string_view> kMagic[] = {
-      {"GGUF"sv, "; the file looks like GGUF"sv},
-      {"PK\3\4"sv, "; the file looks like a zip archive, such as torch.save writes"sv},
-      {"\x80\2"sv, "; the file looks like a Python pickle, such as torch.save once wrote"sv},
-      {"\x89HDF"sv, "; the file looks like HDF5"sv},
-      {"\x1F\x8B"sv, "; the file looks like gzip"sv},
-      {"version https://git-lfs"sv, "; the file is a Git LFS pointer, and the weights were not fetched"sv},
-  };
-  for (const auto& [magic, words] : kMagic)
-    if (as_text(file).starts_with(magic)) return words;
-  return "";
-}
-
 std::string_view header_text(Bytes file, std::string_view origin, const Limits& limits) {
   check(!file.empty(), Code::empty, "{}: file is empty", origin);
   check(file.size() >= kLengthBytes, Code::safetensors,
@@ -304,7 +229,7 @@ std::string_view header_text(Bytes file, std::string_view origin, const Limits& 
           "{}: header length {:#x} looks byte-swapped: the format is little-endian", origin, length);
     fail(Code::safetensors,
          "{}: header length {} reaches past the file, which has {} bytes after the length{}", origin, length,
-         rest, resemblance(file));
+         rest, resemblance(as_text(file)));
   }
   check(length <= limits.safetensors_header_bytes, Code::size,
         "{}: header length {} exceeds the {} bytes allowed", origin, length, limits.safetensors_header_bytes);
@@ -359,40 +284,6 @@ void check_coverage(SafetensorsHeader& header, std::uint64_t data_bytes, std::st
 }
 
 }  // namespace
-
-std::size_t size_of(ElementType type) {
-  return kTypes[static_cast<int>(type)].bytes;
-}
-std::string_view name_of(ElementType type) {
-  return kTypes[static_cast<int>(type)].name;
-}
-
-ElementType element_type_of(DType type) {
-  switch (type) {
-    case DType::f64:
-      return ElementType::f64;
-    case DType::f32:
-      return ElementType::f32;
-    case DType::f16:
-      return ElementType::f16;
-    case DType::bf16:
-      return ElementType::bf16;
-    case DType::i64:
-      return ElementType::i64;
-    case DType::i32:
-      return ElementType::i32;
-    case DType::u8:
-      return ElementType::u8;
-    default:
-      fail(Code::weights, "safetensors files have no type for tensors of {}", name_of(type));
-  }
-}
-
-const TensorInfo* SafetensorsHeader::find(std::string_view name) const {
-  const auto it = std::lower_bound(by_name.begin(), by_name.end(), name,
-                                   [&](std::uint32_t i, std::string_view n) { return tensors[i].name < n; });
-  return it != by_name.end() && tensors[*it].name == name ? &tensors[*it] : nullptr;
-}
 
 SafetensorsHeader parse_safetensors(Bytes file, std::string_view origin, const Limits& limits) {
   const std::string_view text = header_text(file, origin, limits);

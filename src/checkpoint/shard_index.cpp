@@ -8,17 +8,18 @@ namespace glossa {
 namespace {
 
 // A shard is a file beside the index: a name with a path in it could read any file of this machine.
-void check_shard_name(const std::string& name, std::string_view origin) {
+void check_shard_name(const std::string& name, std::string_view origin, std::string_view extension) {
   const bool plain = name.find('/') == std::string::npos && name.find('\\') == std::string::npos &&
                      name.find('\0') == std::string::npos && !name.starts_with(".") && name.size() <= 255;
-  check(plain && name.ends_with(".safetensors"), Code::shard_index,
-        "{}: shard {} must be the plain name of a .safetensors file in the same directory", origin,
-        quoted(name));
+  check(plain && name.ends_with(extension), Code::shard_index,
+        "{}: shard {} must be the plain name of a {} file in the same directory", origin, quoted(name),
+        extension);
 }
 
 }  // namespace
 
-ShardIndex parse_shard_index(std::string_view text, std::string_view origin, const Limits& limits) {
+ShardIndex parse_shard_index(std::string_view text, std::string_view origin, const Limits& limits,
+                             std::string_view extension) {
   const Json json = parse_json(text, origin, limits);
   check(json.is_object() && json.contains("weight_map") && json["weight_map"].is_object(), Code::shard_index,
         "{}: has no object \"weight_map\"", origin);
@@ -37,7 +38,7 @@ ShardIndex parse_shard_index(std::string_view text, std::string_view origin, con
   }
   std::sort(index.shards.begin(), index.shards.end());
   index.shards.erase(std::unique(index.shards.begin(), index.shards.end()), index.shards.end());
-  for (const std::string& shard : index.shards) check_shard_name(shard, origin);
+  for (const std::string& shard : index.shards) check_shard_name(shard, origin, extension);
   for (const auto& [name, shard] : map) {
     const auto at =
         std::lower_bound(index.shards.begin(), index.shards.end(), shard.get_ref<const std::string&>());

@@ -4,12 +4,22 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "checkpoint/torch_file.h"
 
 namespace glossa {
 namespace {
 
-constexpr const char* kWhole[] = {"model.safetensors", "adapter_model.safetensors"};
-constexpr const char* kIndex = "model.safetensors.index.json";
+// What a directory may hold, the best first.
+struct Kind {
+  const char* whole;  // one file with everything
+  const char* adapter;
+  const char* index;  // of several files
+  const char* extension;
+};
+constexpr Kind kKinds[] = {
+    {"model.safetensors", "adapter_model.safetensors", "model.safetensors.index.json", ".safetensors"},
+    {"pytorch_model.bin", "adapter_model.bin", "pytorch_model.bin.index.json", ".bin"},
+};
 
 DType dtype_for(ElementType type) {
   switch (type) {
@@ -48,13 +58,51 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, ignored));  // a dangling link is reported when it is opened
 }
 
-// The one file that holds everything, or "" if there must be an index.
-fs::path whole_file(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) return path;
-  for (const char* name : kWhole)
-    if (is_there(path / name)) return path / name;
+// How the data of a directory are found: a file with everything, or an index. Neither: there is nothing.
+struct Found {
+  fs::path whole, index;
+  std::string_view extension = {};
+};
+
+Found look_in(const fs::path& directory) {
+  for (const Kind& kind : kKinds) {
+    for (const char* name : {kind.whole, kind.adapter})
+      if (is_there(directory / name)) return {.whole = directory / name, .index = {}};
+    if (is_there(directory / kind.index))
+      return {.whole = {}, .index = directory / kind.index, .extension = kind.extension};
+  }
   return {};
+}
+
+bool is_torch_file(Bytes file, const fs::path& path) {
+  const auto& name = path.extension();
+  if (name == ".safetensors" || looks_like_safetensors(as_text(file))) return false;
+  return as_text(file).starts_with("PK\3\4") || name == ".bin" || name == ".pt" || name == ".pth" ||
+         name == ".ckpt";
+}
+
+TensorTable read_table(Bytes file, const fs::path& path, const Limits& limits) {
+  if (is_torch_file(file, path)) return read_torch_file(file, shown(path), limits);
+  return parse_safetensors(file, shown(path), limits);
+}
+
+// Copies elements of `size` bytes that lie `strides` apart to where they follow one another. The innermost
+// dimension is a loop; the others turn over as the wheels of a counter.
+void gather(const std::byte* from, std::byte* to, const TensorInfo& info) {
+  const std::size_t size = size_of(info.type);
+  const int last = info.rank - 1;
+  std::array<std::int64_t, 8> index{};
+  std::int64_t offset = 0;  // of the first element of the row, in elements
+  for (std::uint64_t rows = info.elements() / static_cast<std::uint64_t>(info.dims[last]); rows > 0; --rows) {
+    for (std::int64_t i = 0; i < info.dims[last]; ++i, to += size)
+      std::memcpy(to, from + (offset + i * info.strides[last]) * static_cast<std::int64_t>(size), size);
+    for (int axis = last - 1; axis >= 0; --axis) {
+      offset += info.strides[axis];
+      if (++index[axis] < info.dims[axis]) break;
+      offset -= info.dims[axis] * info.strides[axis];
+      index[axis] = 0;
+    }
+  }
 }
 
 }  // namespace
@@ -62,11 +110,21 @@ fs::path whole_file(const fs::path& path) {
 // ---- TensorFile ----
 
 TensorFile::TensorFile(const fs::path& path, const Limits& limits)
-    : file_(std::make_shared<MappedFile>(path)),
-      header_(parse_safetensors(file_->bytes(), shown(path), limits)) {}
+    : file_(std::make_shared<MappedFile>(path)), table_(read_table(file_->bytes(), path, limits)) {}
 
-Bytes TensorFile::bytes_of(const TensorInfo& info) const {
-  return file_->bytes().subspan(header_.data_begin + info.begin, info.bytes());
+std::shared_ptr<Storage> TensorFile::data(const TensorInfo& info) const {
+  const Bytes there = file_->bytes().subspan(table_.data_begin + info.begin, info.end - info.begin);
+  if (!info.strides.empty() && info.elements() > 0) {
+    auto copy = allocate(info.bytes(), {});
+    gather(there.data(), static_cast<std::byte*>(copy->data), info);
+    return copy;
+  }
+  auto view = std::make_shared<Storage>();
+  view->data = const_cast<std::byte*>(there.data());
+  view->bytes = there.size();
+  view->owner = std::const_pointer_cast<MappedFile>(file_);
+  view->frozen = true;
+  return view;
 }
 
 Tensor TensorFile::tensor(const TensorInfo& info) const {
@@ -75,16 +133,11 @@ Tensor TensorFile::tensor(const TensorInfo& info) const {
          quoted(info.name), info.rank, Shape::kMost);
   const Shape shape(info.shape());
   const DType dtype = dtype_for(info.type);
-  const Bytes bytes = bytes_of(info);
+  std::shared_ptr<Storage> found = data(info);
+  const Bytes bytes(static_cast<const std::byte*>(found->data), info.bytes());
   const bool same = size_of(dtype) == size_of(info.type);
-  if (same && reinterpret_cast<std::uintptr_t>(bytes.data()) % size_of(dtype) == 0) {
-    auto storage = std::make_shared<Storage>();
-    storage->data = const_cast<std::byte*>(bytes.data());
-    storage->bytes = bytes.size();
-    storage->owner = std::const_pointer_cast<MappedFile>(file_);
-    storage->frozen = true;
-    return Tensor::from(std::move(storage), shape, dtype);
-  }
+  if (same && reinterpret_cast<std::uintptr_t>(bytes.data()) % size_of(dtype) == 0)
+    return Tensor::from(std::move(found), shape, dtype);
   Tensor copy = Tensor::empty(shape, dtype);
   if (same) {
     if (!bytes.empty()) std::memcpy(copy.raw(), bytes.data(), bytes.size());
@@ -96,46 +149,53 @@ Tensor TensorFile::tensor(const TensorInfo& info) const {
   return copy;
 }
 
+void TensorFile::check_sums() const {
+  if (is_torch_file(file_->bytes(), path())) check_torch_file_sums(file_->bytes(), shown(path()));
+}
+
 // ---- TensorDirectory ----
 
 TensorDirectory::TensorDirectory(const fs::path& path, const Limits& limits) : path_(path) {
-  const fs::path whole = whole_file(path);
-  if (!whole.empty()) {
-    files_.emplace_back(whole, limits);
+  std::error_code ignored;
+  const Found found = fs::is_directory(path, ignored) ? look_in(path) : Found{.whole = path, .index = {}};
+  if (!found.whole.empty()) {
+    files_.emplace_back(found.whole, limits);
     list_all();
-    return;
+  } else {
+    check(!found.index.empty(), Code::weights, "{}: holds no {}, no {}, no {} and no {}", shown(path),
+          kKinds[0].whole, kKinds[0].index, kKinds[1].whole, kKinds[1].index);
+    const std::string origin = shown(found.index);
+    const ShardIndex index =
+        parse_shard_index(read_file(found.index, limits.json_bytes), origin, limits, found.extension);
+    for (const std::string& shard : index.shards) {
+      check(is_there(path / shard), Code::shard_index, "{}: shard {} is missing", origin, quoted(shard));
+      files_.emplace_back(path / shard, limits);
+    }
+    list_by_index(index, origin);
   }
-  check(is_there(path / kIndex), Code::weights, "{}: holds no {} and no {}{}", shown(path), kWhole[0], kIndex,
-        is_there(path / "pytorch_model.bin")
-            ? "; pytorch_model.bin is not read: save the model as safetensors"
-            : "");
-  const std::string origin = shown(path / kIndex);
-  const ShardIndex index = parse_shard_index(read_file(path / kIndex, limits.json_bytes), origin, limits);
-  for (const std::string& shard : index.shards) {
-    check(is_there(path / shard), Code::shard_index, "{}: shard {} is missing", origin, quoted(shard));
-    files_.emplace_back(path / shard, limits);
-  }
-  list_by_index(index, origin);
+  for (const TensorFile& file : files_)
+    for (const std::string& note : file.table().notes)
+      notes_.push_back(fmt::format("{}: {}", shown(file.path()), note));
 }
 
 void TensorDirectory::list_all() {
-  const SafetensorsHeader& header = files_[0].header();
-  for (std::uint32_t i : header.by_name)
-    entries_.push_back({header.tensors[i].name, &files_[0], &header.tensors[i]});
+  const TensorTable& table = files_[0].table();
+  for (std::uint32_t i : table.by_name)
+    entries_.push_back({table.tensors[i].name, &files_[0], &table.tensors[i]});
 }
 
 void TensorDirectory::list_by_index(const ShardIndex& index, const std::string& origin) {
   std::uint64_t bytes = 0;
   for (const auto& [name, shard] : index.tensors) {
     const TensorFile& file = files_[shard];
-    const TensorInfo* const info = file.header().find(name);
+    const TensorInfo* const info = file.table().find(name);
     check(info != nullptr, Code::shard_index, "{}: tensor {} is not in shard {}", origin, quoted(name),
           quoted(index.shards[shard]));
     entries_.push_back({info->name, &file, info});
     bytes += info->bytes();
   }
   std::uint64_t held = 0;
-  for (const TensorFile& file : files_) held += file.header().tensors.size();
+  for (const TensorFile& file : files_) held += file.table().tensors.size();
   if (held > entries_.size())
     notes_.push_back(fmt::format("{}: does not name {} of the {} tensors in its shards; they are left out",
                                  origin, held - entries_.size(), held));
@@ -175,17 +235,33 @@ Tensor TensorDirectory::find(std::string_view name, DType wanted) const {
   return found.to(wanted);
 }
 
+TensorStatistics TensorDirectory::statistics(std::string_view name) const {
+  const Entry* const e = entry(name);
+  check(e != nullptr, Code::weights, "{}: there is no tensor {}", shown(path_), quoted(name));
+  const std::shared_ptr<Storage> found = e->file->data(*e->info);
+  return glossa::statistics({static_cast<const std::byte*>(found->data), e->info->bytes()}, e->info->type);
+}
+
 void TensorDirectory::check_intact() const {
   for (const TensorFile& file : files_) file.check_intact();
 }
 
+void TensorDirectory::check_sums() const {
+  for (const TensorFile& file : files_) file.check_sums();
+}
+
 void TensorDirectory::check_finite() const {
   for (const Entry& e : entries_) {
-    const TensorStatistics s = statistics(e.file->bytes_of(*e.info), e.info->type);
+    const TensorStatistics s = statistics(e.name);
     check(s.nan + s.infinite == 0, Code::nonfinite,
           "{}: tensor {}: {} of {} values are not finite ({} not-a-number), the first at index {}",
           shown(e.file->path()), quoted(e.name), s.nan + s.infinite, s.elements, s.nan, s.first_nonfinite);
   }
+}
+
+bool holds_tensors(const fs::path& directory) {
+  const Found found = look_in(directory);
+  return !found.whole.empty() || !found.index.empty();
 }
 
 }  // namespace glossa
