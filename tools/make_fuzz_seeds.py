@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets for safetensors, shard indexes, manifests, config.json, JSON and UTF-8 into tests/fuzz/seeds.
+"""Writes the seeds of the fuzz targets for safetensors, torch.save, llama2.c, shard indexes, manifests, config.json, JSON and UTF-8 into
+tests/fuzz/seeds.
 
 They are small files that reach every branch of a parser once: good ones, and one for each way to be bad. Running it again
 writes the same bytes."""
 import json
 import pathlib
+import pickle
 import struct
+import zlib
 
 SEEDS = pathlib.Path(__file__).resolve().parent.parent / "tests" / "fuzz" / "seeds"
 SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
@@ -152,8 +155,134 @@ def utf8():
         put("utf8_fuzz", "bad_" + name, data)
 
 
+def text(s):
+    return b"X" + struct.pack("<I", len(s)) + s
+
+
+def tensor(dtype=b"Float", key=b"0", elements=16, offset=0, size=(4, 4), stride=(4, 1)):
+    """What torch.save writes for a tensor, opcode by opcode."""
+    def numbers(values):
+        return b"(" + b"".join(b"K%c" % v for v in values) + b"t"
+    storage = b"(" + text(b"storage") + b"ctorch\n%sStorage\n" % dtype + text(key) + text(b"cpu") + b"K%ctQ" % elements
+    return (b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K%c" % offset + numbers(size) + numbers(stride)
+            + b"\x89ccollections\nOrderedDict\n)RtR")
+
+
+def state_dict(*pairs):
+    return b"\x80\x02ccollections\nOrderedDict\n)R(" + b"".join(text(k) + v for k, v in pairs) + b"u."
+
+
+def pickles():
+    good = {
+        "state_dict": state_dict((b"w", tensor()), (b"t", tensor(stride=(1, 4))), (b"b", tensor(b"BFloat16", b"1", 12, 2, (3,), (1,)))),
+        "scalar_and_empty": state_dict((b"s", tensor(size=(), stride=())), (b"e", tensor(size=(0, 3), stride=(3, 1)))),
+        "expanded": state_dict((b"x", tensor(size=(4, 4), stride=(0, 1)))),
+        "checkpoint": b"\x80\x02}(" + text(b"epoch") + b"K\x03" + text(b"model") + b"}(" + text(b"module.w") + tensor() + b"u" + text(b"args")
+        + b"cargparse\nNamespace\n)\x81}(" + text(b"lr") + b"G?\xb9\x99\x99\x99\x99\x99\x9aub" + b"u.",
+        "parameter": state_dict((b"p", b"ctorch._utils\n_rebuild_parameter\n(" + tensor() + b"\x88ccollections\nOrderedDict\n)RtR")),
+        "from_type": state_dict((b"p", b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nctorch\nTensor\n"
+                                 + tensor()[len(b"ctorch._utils\n_rebuild_tensor_v2\n"):-1] + b"}tR")),
+        "v3": state_dict((b"u", b"ctorch._utils\n_rebuild_tensor_v3\n((" + text(b"storage") + b"ctorch.storage\nUntypedStorage\n" + text(b"1")
+                          + text(b"cpu") + b"K\x18tQK\x00(K\x06t(K\x01t\x89Nctorch\nint32\ntR")),
+    }
+    values = {"a": [1, -2, 300, 2**31, 2**70, 1.5, None, True], "b": (1, (2, (3, ())), "x" * 300), "c": {1, 2}, "d": b"bytes" * 60, "e": bytearray(b"x")}
+    for protocol in (1, 2, 4, 5):
+        good[f"values_protocol{protocol}"] = pickle.dumps(values, protocol)
+    bad = {
+        "empty": b"", "system": b"\x80\x02cposix\nsystem\n(X\x02\x00\x00\x00lstR.", "protocol0": pickle.dumps(values, 0), "cut": good["state_dict"][:-20],
+        "system_in_state": good["checkpoint"].replace(b"G?\xb9\x99\x99\x99\x99\x99\x9a", b"cos\nsystem\n)R"), "cycle": b"\x80\x02]q\x01h\x01a.",
+        "deep": b"\x80\x02N" + b"\x85" * 100 + b".", "build_on_tensor": state_dict((b"w", tensor() + b"}b")), "few_arguments": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.",
+        "outside": state_dict((b"w", tensor(offset=1))), "missing_storage": state_dict((b"w", tensor(key=b"9"))), "wrong_size": state_dict((b"w", tensor(elements=15))),
+        "complex": state_dict((b"w", tensor(b"ComplexFloat"))), "twice": state_dict((b"w", tensor()), (b"w", tensor())), "memo": b"\x80\x02Nr\xff\xff\xff\xff.",
+        "inst": b"\x80\x02(iposix\nsystem\n.", "ext": b"\x80\x02\x82\x01.", "length": b"\x80\x04\x8d" + b"\xff" * 8 + b".", "frame": b"\x80\x04\x95" + b"\xff" * 8 + b".",
+        "key": b"\x80\x02}(K\x01" + tensor() + b"u.", "instance": b"\x80\x02ca\nB\n)\x81.",
+    }
+    for name, data in good.items():
+        put("pickle_fuzz", name, data)
+    for name, data in bad.items():
+        put("pickle_fuzz", "bad_" + name, data)
+    return good
+
+
+def zipped(entries, descriptor=False, zip64=False, end64=False, padding=True):
+    """A zip archive of stored entries, as torch.save and as our writer lay it out."""
+    out, directory = b"", b""
+    for name, data in entries:
+        crc, size, at, flags = zlib.crc32(data), len(data), len(out), 8 if descriptor else 0
+        short = 0xFFFFFFFF if zip64 else size
+        extra = struct.pack("<HHQQ", 1, 16, size, size) if zip64 else b""
+        begin = at + 30 + len(name) + len(extra) + 4
+        local = extra + (struct.pack("<2sH", b"FB", -begin % 64) + b"Z" * (-begin % 64) if padding else b"")
+        told = (0, 0, 0) if descriptor else (crc, short, short)
+        out += struct.pack("<4sHHHHHIIIHH", b"PK\3\4", 0, flags, 0, 0, 0, *told, len(name), len(local)) + name + local + data
+        if descriptor:
+            out += struct.pack("<4sIQQ" if zip64 else "<4sIII", b"PK\7\x08", crc, size, size)
+        directory += struct.pack("<4sHHHHHHIIIHHHHHII", b"PK\1\2", 0, 0, flags, 0, 0, 0, crc, short, short, len(name), len(extra), 0, 0, 0, 0, at) + name + extra
+    begin, size, count = len(out), len(directory), len(entries)
+    out += directory
+    if end64:
+        out += struct.pack("<4sQHHIIQQQQ4sIQI", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, begin, b"PK\6\7", 0, begin + size, 1)
+        return out + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return out + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, count, count, size, begin, 0)
+
+
+def zips(good):
+    model = [(b"f/data.pkl", good["state_dict"]), (b"f/byteorder", b"little"), (b"f/data/0", bytes(range(64))), (b"f/data/1", bytes(24)), (b"f/version", b"3\n")]
+    put("zip_fuzz", "model", zipped(model))
+    put("zip_fuzz", "model_as_torch", zipped(model, descriptor=True, end64=True))
+    put("zip_fuzz", "model_zip64", zipped(model, zip64=True, end64=True))
+    small = [(b"a", b"first"), (b"b/c", b"")]
+    plain = zipped(small, padding=False)
+    put("zip_fuzz", "small", plain)
+    put("zip_fuzz", "descriptor64", zipped(small, descriptor=True, zip64=True, padding=False))
+    put("zip_fuzz", "nothing", zipped([]))
+    central = plain.index(b"PK\1\2")
+    bad = {
+        "empty": b"", "cut": plain[:-1], "trailing": plain + b"x", "leading": b"x" + plain, "twice": zipped([(b"a", b"1"), (b"a", b"2")]),
+        "parent": zipped([(b"../x", b"1")]), "absolute": zipped([(b"/x", b"1")]), "nul": zipped([(b"a\0b", b"1")]), "big_endian": zipped(model[:1] + [(b"f/byteorder", b"big")]),
+        "compressed": plain.replace(b"PK\3\4\0\0\0\0\0", b"PK\3\4\0\0\0\0\x08", 1).replace(b"PK\1\2\0\0\0\0\0\0\0", b"PK\1\2\0\0\0\0\0\0\x08", 1),
+        "encrypted": plain[:6] + b"\1" + plain[7:central + 8] + b"\1" + plain[central + 9:], "local_name": plain[:30] + b"z" + plain[31:],
+        "crc": plain.replace(b"first", b"fjrst"), "comment": plain[:-2] + b"\1\0x", "two_ends": plain + plain[plain.index(b"PK\5\6"):],
+        "count": plain[:-14] + struct.pack("<HH", 3, 3) + plain[-10:], "zip64_lies": zipped(small, zip64=True).replace(struct.pack("<QQ", 5, 5), struct.pack("<QQ", 5, 6)),
+        "torchscript": zipped([(b"f/constants.pkl", b"x"), (b"f/data.pkl", b"x")]),
+    }
+    for name, data in bad.items():
+        put("zip_fuzz", "bad_" + name, data)
+
+
+def llama2c():
+    def header(*numbers):
+        return struct.pack(f"<{len(numbers)}i", *numbers)
+    dim, hidden, layers, vocab, positions = 4, 6, 1, 5, 2
+    keys = 4  # one head of 4 dimensions
+    floats = struct.pack("<%df" % (vocab * dim + 3 * dim + 2 * dim * dim + 2 * keys * dim + 3 * dim * hidden),
+                         *(i / 8 for i in range(vocab * dim + 3 * dim + 2 * dim * dim + 2 * keys * dim + 3 * dim * hidden)))
+    tables, head = bytes(4 * positions * 4), bytes(4 * vocab * dim)
+    shape = (dim, hidden, layers, 1, 1, vocab, positions)
+    put("llama2c_fuzz", "version0", header(*shape) + floats + tables)
+    put("llama2c_fuzz", "version0_untied", header(*shape[:5], -vocab, positions) + floats + tables + head)
+    def versioned(version, rest):
+        return (b"24ka" + header(version, *shape) + rest).ljust(256, b"\0")
+    put("llama2c_fuzz", "version1", versioned(1, b"\1") + floats)
+    put("llama2c_fuzz", "version1_untied", versioned(1, b"\0") + floats + head)
+    quantized = lambda n: bytes(i % 256 for i in range(n)) + struct.pack("<f", 0.5) * (n // 4)
+    weights = b"".join(quantized(n) for n in (vocab * dim, dim * dim, keys * dim, keys * dim, dim * dim, hidden * dim, dim * hidden, hidden * dim))
+    put("llama2c_fuzz", "version2", versioned(2, b"\1" + header(4)) + bytes(4 * 3 * dim) + weights)
+    tokens = [(0, b"<unk>"), (0, b"\n<s>\n"), (-1.5, b" a"), (-2, b"")]
+    put("llama2c_fuzz", "tokenizer", header(5) + b"".join(struct.pack("<fi", s, len(p)) + p for s, p in tokens))
+    bad = {
+        "empty": b"", "header": header(*shape), "huge": header(*[1 << 20] * 7), "negative": header(-1, *shape[1:]) + floats, "heads": header(dim, hidden, layers, 3, 1, vocab, positions),
+        "trailing": header(*shape) + floats + tables + b"x", "version3": versioned(3, b"\1") + floats, "group": versioned(2, b"\1" + header(3)) + weights,
+        "padding": versioned(1, b"\1") [:-1] + b"x" + floats, "tokenizer_length": header(5) + struct.pack("<fi", 0, -1), "tokenizer_score": header(5) + struct.pack("<fi", float("nan"), 1) + b"a",
+    }
+    for name, data in bad.items():
+        put("llama2c_fuzz", "bad_" + name, data)
+
+
 if __name__ == "__main__":
     safetensors()
+    zips(pickles())
+    llama2c()
     shard_index()
     manifest()
     config()

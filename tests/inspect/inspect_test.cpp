@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/torch_file.h"
 #include "support/in_folder.h"
 
 namespace glossa {
@@ -119,6 +120,32 @@ TEST_F(Inspect, A28_StrangeNamesAreShownEscaped) {
   EXPECT_EQ(
       parse_json(output({(folder / "m.safetensors").native(), "--json"}), "output")["tensors"][1]["name"],
       "\x1B[31m\n");
+}
+
+TEST_F(Inspect, AFileOfTorchSaveShowsWhatItHoldsAndWhatIsPassedOver) {
+  const fs::path golden = fs::path(GLOSSA_SOURCE_DIR) / "tests/golden/torch/checkpoint-protocol2.pt";
+  const std::string text = output({golden.native(), "--statistics", "--verify"});
+  EXPECT_EQ(code, Code::internal);
+  EXPECT_THAT(text, AllOf(HasSubstr("parameters: 16"), HasSubstr("1.running_mean"), HasSubstr("I64"),
+                          HasSubstr("the tensors are those under the key \"model_state_dict\""),
+                          HasSubstr("\"optimizer\", \"args\" and 5 more")));
+  fs::copy_file(golden, folder / "pytorch_model.bin");
+  const Json json = parse_json(output({folder.native(), "--json"}), "output");
+  EXPECT_EQ(json["files"][0]["name"], "pytorch_model.bin");
+  EXPECT_EQ(json["tensors"].size(), 7u);
+}
+
+TEST_F(Inspect, C16_VerificationChecksTheChecksumsOfAFileOfTorchSave) {
+  const std::vector<float> values = {1.5f, 2.5f};
+  save_torch_file(folder / "m.pt", {{"x", Tensor::of(values)}});
+  std::string file = read_file(folder / "m.pt");
+  const std::string_view bytes = as_text(std::as_bytes(std::span(values)));
+  file[file.find(bytes)] ^= 1;
+  put("m.pt", file);
+  output({(folder / "m.pt").native()});
+  EXPECT_EQ(code, Code::internal);
+  output({(folder / "m.pt").native(), "--verify"});
+  EXPECT_EQ(code, Code::torch_file);
 }
 
 TEST_F(Inspect, WhatIsNotThereOrNotOursIsAnError) {
