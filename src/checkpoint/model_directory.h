@@ -1,5 +1,6 @@
 // model_directory.h -- a Hugging Face directory as a model that can be used, and the other way round: config.json,
-// model.safetensors, tokenizer.json, tokenizer_config.json, generation_config.json.
+// model.safetensors (or what else tensor_directory.h reads), tokenizer.json, tokenizer_config.json,
+// generation_config.json.
 #pragma once
 #include <memory>
 #include <string>
