@@ -33,21 +33,26 @@ std::vector<Part> parts_of(const Llama2cConfig& c, int version) {
   const Part norm{"model.norm.weight", false, width};
   const Part attention_norm = layer("input_layernorm", width, 0),
              mlp_norm = layer("post_attention_layernorm", width, 0);
-  const Part attention[] = {layer("self_attn.q_proj", width, width, c.num_attention_heads),
-                            layer("self_attn.k_proj", keys, width, c.num_key_value_heads),
-                            layer("self_attn.v_proj", keys, width), layer("self_attn.o_proj", width, width)};
-  const Part mlp[] = {layer("mlp.gate_proj", inner, width), layer("mlp.down_proj", width, inner),
-                      layer("mlp.up_proj", inner, width)};
+  const std::vector<Part> attention = {layer("self_attn.q_proj", width, width, c.num_attention_heads),
+                                       layer("self_attn.k_proj", keys, width, c.num_key_value_heads),
+                                       layer("self_attn.v_proj", keys, width),
+                                       layer("self_attn.o_proj", width, width)};
+  const std::vector<Part> mlp = {layer("mlp.gate_proj", inner, width), layer("mlp.down_proj", width, inner),
+                                 layer("mlp.up_proj", inner, width)};
   std::vector<Part> parts;
-  const auto add = [&](const auto&... groups) {
-    (parts.insert(parts.end(), std::begin(groups), std::end(groups)), ...);
+  const auto add = [&](const std::vector<Part>& group) {
+    parts.insert(parts.end(), group.begin(), group.end());
   };
   if (version == 0) {
-    const Part tables{"", false, 2 * c.max_position_embeddings, c.head_dim() / 2};
-    add(std::initializer_list{embedding, attention_norm}, attention, std::initializer_list{mlp_norm}, mlp,
-        std::initializer_list{norm, tables});
+    add({embedding, attention_norm});
+    add(attention);
+    add({mlp_norm});
+    add(mlp);
+    add({norm, {"", false, 2 * c.max_position_embeddings, c.head_dim() / 2}});
   } else {
-    add(std::initializer_list{attention_norm, mlp_norm, norm, embedding}, attention, mlp);
+    add({attention_norm, mlp_norm, norm, embedding});
+    add(attention);
+    add(mlp);
   }
   if (!c.tie_word_embeddings) parts.push_back({"lm_head.weight", false, c.vocab_size, width});
   return parts;
