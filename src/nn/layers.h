@@ -19,7 +19,9 @@ struct Linear {
   // Several linear layers of the checkpoint as one: `scope / name` each, outputs side by side, `outs[i]` of them.
   static Linear stacked(const Scope& s, const std::vector<std::string>& names, std::int64_t in,
                         const std::vector<std::int64_t>& outs, const LinearOptions& options = {});
-  Tensor operator()(const Tensor& x, const Epilogue& end = {}) const { return linear(x, weight, bias, end); }
+  Tensor operator()(const Tensor& x, const Epilogue& end = {}) const {
+    return weight.pieces().empty() ? linear(x, weight, bias, end) : linear(x, weight.pieces(), bias, end);
+  }
 };
 
 struct LayerNorm {

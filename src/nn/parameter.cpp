@@ -87,6 +87,16 @@ Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const 
   if (options_.source) found = find(data->parts, shape, trainable, aliases);
   // The model will be refused: what its configuration claims to need is not allocated.
   if (!faults_.empty()) return all_.back();
+  const bool blocks = std::any_of(found.begin(), found.end(), [](const Tensor& t) { return t && is_quantised(t.dtype()); });
+  if (blocks && !options_.training && shape.rank() == 2) {
+    for (Tensor& piece : found) {
+      piece = (is_quantised(piece.dtype()) ? piece : piece.to(options_.dtype)).to(options_.device);
+      piece.storage()->frozen = true;
+    }
+    if (found.size() == 1) data->value = found[0];
+    else data->pieces = std::move(found);
+    return all_.back();
+  }
   for (std::size_t i = 0; i < found.size(); ++i) {
     const Part& part = data->parts[i];
     if (found[i] && data->parts.size() == 1 && !options_.training) {  // as it lies in the mapped file

@@ -25,6 +25,7 @@ struct Part {
 struct ParameterData {
   std::vector<Part> parts;
   Tensor value;
+  std::vector<Tensor> pieces = {};  // in the place of `value`: parts that no one tensor can hold, being of block types
   std::shared_ptr<Leaf> leaf;  // absent in a model made for inference
 };
 
@@ -36,6 +37,7 @@ class Parameter {
   explicit operator bool() const { return data_ != nullptr; }
   operator const Tensor&() const { return data_ ? data_->value : Gemm::kNone; }  // so ops take parameters as they are
   const Tensor& value() const { return *this; }
+  const std::vector<Tensor>& pieces() const { return data_->pieces; }
   const std::vector<Part>& parts() const { return data_->parts; }
   const std::string& name() const { return data_->parts.front().name; }
   bool trainable() const { return data_->leaf && data_->leaf->trainable; }
@@ -60,7 +62,7 @@ class ParameterList {
     std::uint64_t seed = 42;          // of initial values; a parameter's depend on the seed and its name alone
     bool training = true;             // false: no gradients, and weights are frozen so that backends may pack them
     Device device = {};
-    DType dtype = DType::f32;
+    DType dtype = DType::f32;  // what weights are converted to, but for matrices of block types in a model for inference
   };
   explicit ParameterList(Options options) : options_(std::move(options)) {}
   ParameterList(const ParameterList&) = delete;

@@ -24,6 +24,18 @@ Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options
   check_indices(ids, table.size(0), "embed: id");
   if (options.positions) check_indices(options.position, options.positions.size(0), "embed: position");
 
+  if (is_quantised(table.dtype())) {  // the few rows that are wanted, and then as ever
+    refuse_gradient("embed of a table of a block type", {table, options.positions});
+    Tensor rows = Tensor::empty({ids.size(0), table.cols()}, DType::f32, table.device());
+    std::vector<std::int32_t> each(static_cast<std::size_t>(ids.size(0)));
+    for (std::int64_t t = 0; t < ids.size(0); ++t) {
+      const std::int64_t id = ids.data<std::int32_t>()[t];
+      Tensor row = rows.slice(0, t, t + 1);
+      Backend::of(table.device()).copy(table.slice(0, id, id + 1).to(DType::f32), row);
+      each[static_cast<std::size_t>(t)] = static_cast<std::int32_t>(t);
+    }
+    return embed(Tensor::of(each, table.device()), rows, options);
+  }
   const Dropout mask = current_dropout(options.dropout);
   Tensor y = table.like({ids.size(0), table.cols()});
   Backend::of(table.device()).embed(ids, table, options.scale, options.positions, options.position, mask, y);

@@ -50,4 +50,27 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const E
   });
 }
 
+Tensor linear(const Tensor& x, std::span<const Tensor> weights, const Tensor& bias, const Epilogue& end) {
+  refuse_gradient("linear with several weights", {x, bias, end.residual});
+  std::int64_t width = 0;
+  for (const Tensor& w : weights) {
+    check(w && w.rank() == 2 && w.cols() == x.cols(), Code::shape, "linear: input {} does not fit weight {}", to_string(x.shape()),
+          to_string(w.shape()));
+    width += w.size(0);
+  }
+  check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit {} outputs", to_string(bias.shape()), width);
+  Tensor y = x.like({x.rows(), width});
+  std::int64_t at = 0;
+  for (const Tensor& w : weights) {
+    const std::int64_t until = at + w.size(0);
+    Tensor out = y.slice(1, at, until);
+    Backend::of(x.device()).gemm({.a = x, .b = w, .y = out, .transpose_b = true,
+                                  .bias = bias ? bias.slice(0, at, until) : Tensor(),
+                                  .residual = end.residual ? end.residual.slice(1, at, until) : Tensor(),
+                                  .act = end.act, .bf16 = bf16_products()});
+    at = until;
+  }
+  return y;
+}
+
 }  // namespace glossa

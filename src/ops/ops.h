@@ -19,6 +19,9 @@ enum class WeightLayout : std::uint8_t { out_in, in_out };
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end = {},
               WeightLayout layout = WeightLayout::out_in);
 
+// The same with weights that lie one under another in all but memory. It has no gradient.
+Tensor linear(const Tensor& x, std::span<const Tensor> weights, const Tensor& bias, const Epilogue& end = {});
+
 // [tokens, count * dim] read as [tokens, count, dim].
 Tensor heads(const Tensor& x, std::int64_t count);
 // Equal parts along the last dimension of a matrix: views, no copies.
