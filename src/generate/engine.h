@@ -19,10 +19,10 @@ enum class Finish : std::uint8_t { no, stop, length };
 
 struct GenerateRequest {
   std::uint64_t index = 0;                // names the sequence, and keys what is drawn for it
-  std::vector<std::int32_t> prompt;       // at least one token
+  std::vector<std::int32_t> prompt = {};  // at least one token
   SamplingConfig sampling = {};
   std::int32_t max_new_tokens = -1;       // -1: as many as the context holds
-  std::vector<std::int32_t> stop_tokens;  // that end the sequence, and are not part of it
+  std::vector<std::int32_t> stop_tokens = {};  // that end the sequence, and are not part of it
   std::int32_t best = 0;                  // likely tokens to report with each
 };
 
