@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets for safetensors, torch.save, llama2.c, shard indexes, manifests, config.json, JSON and UTF-8 into
-tests/fuzz/seeds.
+"""Writes the seeds of the fuzz targets for safetensors, GGUF, torch.save, llama2.c, shard indexes, manifests, config.json, JSON and UTF-8
+into tests/fuzz/seeds.
 
 They are small files that reach every branch of a parser once: good ones, and one for each way to be bad. Running it again
 writes the same bytes."""
@@ -75,6 +75,85 @@ def safetensors():
     }
     for name, data in bad.items():
         put("safetensors_fuzz", name, data)
+
+
+GGUF_BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 10: (256, 84), 11: (256, 110),
+               12: (256, 144), 13: (256, 176), 14: (256, 210), 16: (256, 66), 20: (32, 18), 24: (1, 1), 26: (1, 4), 30: (1, 2), 39: (32, 17)}
+
+
+def gguf():
+    def text(value):
+        data = value if isinstance(value, bytes) else value.encode()
+        return struct.pack("<Q", len(data)) + data
+
+    def key(name, kind, value):
+        return text(name) + struct.pack("<I", kind) + value
+
+    def array(name, kind, values):
+        return key(name, 9, struct.pack("<IQ", kind, len(values)) + b"".join(values))
+
+    def line(name, dims, kind, offset):
+        return text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, offset)
+
+    def file(keys=(), tensors=(), version=3, data=None, counts=None, alignment=32):
+        """Tensors are (name, dimensions, type), one after the other, or lines of their own."""
+        lines, body = [], b""
+        for tensor in tensors:
+            if isinstance(tensor, bytes):
+                lines.append(tensor)
+                continue
+            name, dims, kind = tensor
+            elements, size = GGUF_BLOCKS[kind]
+            for dim in dims:
+                size *= dim
+            body += b"\0" * (-len(body) % alignment)
+            lines.append(line(name, dims, kind, len(body)))
+            body += bytes(i * 37 % 256 for i in range(size // elements))
+        header = b"GGUF" + struct.pack("<I2Q", version, *(counts or (len(lines), len(keys)))) + b"".join(keys) + b"".join(lines)
+        return header + b"\0" * (-len(header) % alignment) + (body if data is None else data)
+
+    u32 = lambda n: struct.pack("<I", n)
+    tokens = [array("tokenizer.ggml.tokens", 8, [text(t) for t in ("a", "b", "ab", "</s>")]),
+              array("tokenizer.ggml.scores", 6, [struct.pack("<f", -i) for i in range(4)]),
+              array("tokenizer.ggml.token_type", 5, [struct.pack("<i", 1)] * 4),
+              array("tokenizer.ggml.merges", 8, [text("a b")]), key("tokenizer.ggml.eos_token_id", 4, u32(3))]
+    values = [key("u8", 0, b"\xff"), key("i8", 1, b"\xff"), key("u16", 2, b"\1\2"), key("i16", 3, b"\1\2"), key("u32", 4, u32(7)),
+              key("i32", 5, u32(7)), key("f32", 6, struct.pack("<f", 0.5)), key("bool", 7, b"\1"), key("text", 8, text("x")),
+              key("u64", 10, struct.pack("<Q", 2**64 - 1)), key("i64", 11, struct.pack("<q", -1)), key("f64", 12, struct.pack("<d", 1.5)),
+              array("bools", 7, [b"\0", b"\1"]), array("none", 8, [])]
+    one = [("w", [4], 0)]
+    good = {
+        "nothing": file(), "values": file(values), "vocabulary": file(tokens, version=2),
+        "types": file([key("general.architecture", 8, text("llama"))], [(f"t{kind}", [256, 1], kind) for kind in (0, 1, 2, 14, 24, 26)]),
+        "ranks": file([], [("a", [1], 0), ("b", [2, 3], 1), ("c", [1, 2, 3, 4], 30)]),
+        "aligned": file([key("general.alignment", 4, u32(8))], [("a", [3], 0), ("b", [1], 0)], alignment=8),
+        "part": file([key("split.no", 2, b"\0\0"), key("split.count", 2, b"\2\0")], one),
+    }
+    for kind in (3, 6, 7, 8, 10, 11, 12, 13, 16, 20, 39):
+        good[f"blocks{kind}"] = file([], [("w", [GGUF_BLOCKS[kind][0], 2], kind)])
+    bad = {
+        "empty": b"", "magic": b"GGML" + file()[4:], "version": file(version=4), "swapped": b"GGUF" + struct.pack(">I", 3) + file()[8:],
+        "counts": file(counts=(2**63, 2**63)), "key_length": file([struct.pack("<Q", 2**64 - 1)], counts=(0, 1)),
+        "string_length": file([key("k", 8, struct.pack("<Q", 2**40))]), "key_twice": file([key("k", 0, b"1")] * 2),
+        "key_empty": file([key("", 0, b"1")]), "key_not_utf8": file([key(b"\xff", 0, b"1")]), "kind": file([key("k", 13, b"1" * 8)]),
+        "nested": file([key("k", 9, struct.pack("<IQIQ", 9, 1, 0, 1) + b"1")]), "array_kind": file([array("k", 13, [b"1"])]),
+        "array_count": file([key("k", 9, struct.pack("<IQ", 10, 2**61 + 1) + b"1" * 8)]), "truth": file([key("k", 7, b"\2")]),
+        "alignment": file([key("general.alignment", 4, u32(13))]), "alignment_kind": file([key("general.alignment", 5, u32(32))]),
+        "rank_0": file([], [line("w", [], 0, 0)], data=b"4444"), "rank_5": file([], [line("w", [1] * 5, 0, 0)], data=b"4444"),
+        "dim_0": file([], [line("w", [4, 0], 0, 0)]), "product": file([], [line("w", [2**42 + 1, 2**22], 0, 0)], data=b"4444"),
+        "block": file([], [line("w", [48], 2, 0)], data=b"x" * 27), "removed": file([], [line("w", [32], 4, 0)], data=b"x" * 20),
+        "unknown": file([], [line("w", [32], 77, 0)], data=b"x" * 20), "unaligned": file([], [line("w", [1], 0, 4)], data=b"44444444"),
+        "hole": file([], [line("w", [1], 0, 32)], data=b"4" * 36), "cut": file([], one)[:-3], "trailing": file([], one) + b"x" * 40,
+        "overlap": file([], [line("a", [8], 0, 0), line("b", [8], 0, 0)], data=b"x" * 64),
+        "twice": file([], one * 2), "name_long": file([], [("n" * 64, [1], 0)]), "name_nul": file([], [("a\0b", [1], 0)]),
+        "scores": file(tokens[:1] + [array("tokenizer.ggml.scores", 6, [u32(0)] * 3)]),
+        "merge": file(tokens[:1] + [array("tokenizer.ggml.merges", 8, [text("a z")])]),
+        "special": file(tokens[:1] + [key("tokenizer.ggml.bos_token_id", 4, u32(4))]),
+    }
+    for name, data in good.items():
+        put("gguf_fuzz", name, data)
+    for name, data in bad.items():
+        put("gguf_fuzz", "bad_" + name, data)
 
 
 def shard_index():
@@ -281,6 +360,7 @@ def llama2c():
 
 if __name__ == "__main__":
     safetensors()
+    gguf()
     zips(pickles())
     llama2c()
     shard_index()

@@ -7,11 +7,10 @@
 #include <optional>
 
 #include "app/command.h"
+#include "app/weights_listing.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "base/parallel.h"
 #include "base/unicode.h"
-#include "checkpoint/tensor_directory.h"
 
 namespace glossa::app {
 namespace {
@@ -42,11 +41,6 @@ std::string with_commas(std::uint64_t n) {
     out += digits[i];
   }
   return out;
-}
-
-bool is_floating(ElementType type) {
-  return type == ElementType::f64 || type == ElementType::f32 || type == ElementType::f16 ||
-         type == ElementType::bf16;
 }
 
 // A checkpoint of a training run, in the order of steps.
@@ -80,10 +74,7 @@ struct Report {
   fs::path path;
   bool is_directory = false;
   std::optional<Json> config, trainer_state;
-  std::optional<TensorDirectory> weights;
-  std::vector<std::string> digests;          // of the weights' files
-  std::vector<TensorStatistics> statistics;  // of each tensor in `names`, if asked for
-  std::vector<std::string> names;
+  std::optional<Listing> weights;
   std::optional<std::string> manifest;  // the fault of its own MANIFEST.json, "" for none; absent without one
   std::vector<Checkpoint> checkpoints;
 };
@@ -94,35 +85,21 @@ std::optional<Json> json_beside(const fs::path& path) {
   return read_json(path);
 }
 
-void read_weights(Report& report, const Options& options) {
-  report.weights.emplace(report.path);
-  const TensorDirectory& weights = *report.weights;
-  report.names = weights.names();
-  report.digests.resize(weights.files().size());
-  parallel_tasks(static_cast<std::int64_t>(report.digests.size()), [&](std::int64_t i) {
-    const auto at = static_cast<std::size_t>(i);
-    report.digests[at] = weights.files()[at].digest();
-  });
-  if (options.statistics)
-    for (const std::string& name : report.names)
-      report.statistics.push_back(weights.statistics(name));
-  weights.check_intact();
-}
-
 Report read(const Options& options) {
   Report report;
   report.path = options.path;
   std::error_code ignored;
   report.is_directory = fs::is_directory(report.path, ignored);
   if (!report.is_directory) {
-    read_weights(report, options);
+    report.weights = list_weights(report.path, options.statistics);
     return report;
   }
   report.config = json_beside(report.path / "config.json");
   report.trainer_state = json_beside(report.path / "trainer_state.json");
   report.checkpoints = checkpoints_in(report.path);
   if (fs::exists(report.path / "MANIFEST.json", ignored)) report.manifest = manifest_fault(report.path);
-  if (holds_tensors(report.path) || report.checkpoints.empty()) read_weights(report, options);
+  if (holds_tensors(report.path) || report.checkpoints.empty())
+    report.weights = list_weights(report.path, options.statistics);
   return report;
 }
 
@@ -149,63 +126,50 @@ struct TypeSums {
   std::uint64_t tensors = 0, elements = 0, bytes = 0;
 };
 
-std::map<ElementType, TypeSums> sums_by_type(const Report& report) {
-  std::map<ElementType, TypeSums> sums;
-  for (const std::string& name : report.names) {
-    const TensorInfo& info = *report.weights->info(name);
-    TypeSums& s = sums[info.type];
+std::map<ListedType, TypeSums> sums_by_type(const Listing& weights) {
+  std::map<ListedType, TypeSums> sums;
+  for (const ListedTensor& t : weights.tensors) {
+    TypeSums& s = sums[t.type];
     ++s.tensors;
-    s.elements += info.elements();
-    s.bytes += info.bytes();
+    s.elements += t.elements;
+    s.bytes += t.bytes;
   }
   return sums;
 }
 
-std::uint64_t parameters_of(const std::map<ElementType, TypeSums>& sums) {
+std::uint64_t parameters_of(const std::map<ListedType, TypeSums>& sums) {
   std::uint64_t n = 0;
-  for (const auto& [type, s] : sums) n += is_floating(type) ? s.elements : 0;
+  for (const auto& [type, s] : sums) n += type.is_whole ? 0 : s.elements;
   return n;
 }
 
-// Names and paths may hold any bytes, and JSON only UTF-8: what is not goes out escaped.
-std::string printable(const std::string& text) {
-  return utf8_error(text) ? quoted(text) : text;
-}
-
-void add_weights(OrderedJson& out, const Report& report, const Options& options) {
+void add_weights(OrderedJson& out, const Listing& weights, const Options& options) {
   auto files = OrderedJson::array();
-  for (std::size_t i = 0; i < report.digests.size(); ++i) {
-    const fs::path& path = report.weights->files()[i].path();
-    files.push_back({{"name", printable(path.filename())},
-                     {"bytes", report.weights->files()[i].size()},
-                     {"sha256", report.digests[i]}});
-  }
+  for (const ListedFile& file : weights.files)
+    files.push_back(
+        {{"name", printable(file.path.filename().native())}, {"bytes", file.bytes}, {"sha256", file.digest}});
   out["files"] = std::move(files);
-  const auto sums = sums_by_type(report);
+  if (weights.gguf) out["gguf"] = gguf_json(*weights.gguf);
+  const auto sums = sums_by_type(weights);
   out["parameters"] = parameters_of(sums);
   for (const auto& [type, s] : sums)
-    out["types"][std::string(name_of(type))] = {
+    out["types"][std::string(type.name)] = {
         {"tensors", s.tensors}, {"elements", s.elements}, {"bytes", s.bytes}};
-  out["notes"] = report.weights->notes();
+  out["notes"] = weights.notes;
   if (!options.tensors.value_or(true)) return;
   auto tensors = OrderedJson::array();
-  for (std::size_t i = 0; i < report.names.size(); ++i) {
-    const TensorInfo& info = *report.weights->info(report.names[i]);
-    const auto shape = info.shape();
-    OrderedJson tensor = {{"name", info.name},
-                          {"dtype", name_of(info.type)},
-                          {"shape", std::vector<std::int64_t>(shape.begin(), shape.end())},
-                          {"bytes", info.bytes()}};
-    if (!report.statistics.empty()) tensor["statistics"] = json_of(report.statistics[i]);
+  for (const ListedTensor& t : weights.tensors) {
+    OrderedJson tensor = {{"name", t.name}, {"dtype", t.type.name}, {"shape", t.shape}, {"bytes", t.bytes}};
+    if (t.statistics) tensor["statistics"] = json_of(*t.statistics);
     tensors.push_back(std::move(tensor));
   }
   out["tensors"] = std::move(tensors);
 }
 
 std::string as_json(const Report& report, const Options& options) {
-  OrderedJson out = {{"path", printable(report.path)}};
+  OrderedJson out = {{"path", printable(report.path.native())}};
   if (report.config) out["config"] = *report.config;
-  if (report.weights) add_weights(out, report, options);
+  if (report.weights) add_weights(out, *report.weights, options);
   if (report.manifest)
     out["manifest"] = {{"complete", report.manifest->empty()}, {"fault", *report.manifest}};
   if (!report.checkpoints.empty()) {
@@ -241,21 +205,20 @@ std::string text_of_name(const std::string& name) {
   return safe.size() == name.size() + 2 && !name.empty() ? name : safe;
 }
 
-std::string text_of_tensors(const Report& report) {
+std::string text_of_tensors(const std::vector<ListedTensor>& tensors) {
   std::size_t width = 4;
-  for (const std::string& name : report.names)
-    width = std::max(width, std::min<std::size_t>(text_of_name(name).size(), 64));
-  std::string out = fmt::format("{:<{}}  {:<5} {:<20} {:>14}", "name", width, "type", "shape", "bytes");
-  if (!report.statistics.empty())
+  for (const ListedTensor& t : tensors)
+    width = std::max(width, std::min<std::size_t>(text_of_name(t.name).size(), 64));
+  std::string out = fmt::format("{:<{}}  {:<6} {:<20} {:>14}", "name", width, "type", "shape", "bytes");
+  if (!tensors.empty() && tensors[0].statistics)
     out += fmt::format(" {:>11} {:>11} {:>11} {:>11} {:>8} {:>8} {:>8}", "minimum", "maximum", "mean", "rms",
                        "nan", "infinite", "zero");
   out += '\n';
-  for (std::size_t i = 0; i < report.names.size(); ++i) {
-    const TensorInfo& info = *report.weights->info(report.names[i]);
-    out += fmt::format("{:<{}}  {:<5} {:<20} {:>14}", text_of_name(info.name), width, name_of(info.type),
-                       fmt::format("[{}]", fmt::join(info.shape(), ", ")), info.bytes());
-    if (!report.statistics.empty()) {
-      const TensorStatistics& s = report.statistics[i];
+  for (const ListedTensor& t : tensors) {
+    out += fmt::format("{:<{}}  {:<6} {:<20} {:>14}", text_of_name(t.name), width, t.type.name,
+                       fmt::format("[{}]", fmt::join(t.shape, ", ")), t.bytes);
+    if (t.statistics) {
+      const TensorStatistics& s = *t.statistics;
       out += fmt::format(" {:>11.4g} {:>11.4g} {:>11.4g} {:>11.4g} {:>8} {:>8} {:>8}", s.minimum, s.maximum,
                          s.mean, s.root_mean_square, s.nan, s.infinite, s.zero);
     }
@@ -264,26 +227,26 @@ std::string text_of_tensors(const Report& report) {
   return out;
 }
 
-std::string text_of_weights(const Report& report, const Options& options) {
+std::string text_of_weights(const Listing& weights, const Options& options) {
   std::string out;
-  for (std::size_t i = 0; i < report.digests.size(); ++i) {
-    const fs::path& path = report.weights->files()[i].path();
-    out += fmt::format("{}  {}  sha256 {}\n", shown(path.filename()),
-                       readable(report.weights->files()[i].size()), report.digests[i]);
-  }
-  const auto sums = sums_by_type(report);
-  out += fmt::format("parameters: {}\n\n  {:<5} {:>8} {:>16} {:>12}\n", with_commas(parameters_of(sums)),
+  for (const ListedFile& file : weights.files)
+    out += fmt::format("{}  {}  sha256 {}\n", shown(file.path.filename()), readable(file.bytes), file.digest);
+  if (weights.gguf) out += gguf_text(*weights.gguf);
+  const auto sums = sums_by_type(weights);
+  out += fmt::format("parameters: {}\n\n  {:<6} {:>8} {:>16} {:>12}\n", with_commas(parameters_of(sums)),
                      "type", "tensors", "elements", "size");
   for (const auto& [type, s] : sums)
-    out += fmt::format("  {:<5} {:>8} {:>16} {:>12}\n", name_of(type), with_commas(s.tensors),
+    out += fmt::format("  {:<6} {:>8} {:>16} {:>12}\n", type.name, with_commas(s.tensors),
                        with_commas(s.elements), readable(s.bytes));
-  TensorStatistics all;
-  for (const TensorStatistics& s : report.statistics) all.nan += s.nan, all.infinite += s.infinite;
-  if (!report.statistics.empty())
-    out += fmt::format("\nnot-a-number: {}, infinite: {}\n", with_commas(all.nan), with_commas(all.infinite));
-  for (const std::string& line : report.weights->notes()) out += fmt::format("note: {}\n", line);
-  if (options.tensors.value_or(report.names.size() <= kListedByItself))
-    out += "\n" + text_of_tensors(report);
+  if (options.statistics) {
+    std::uint64_t nan = 0, infinite = 0;
+    for (const ListedTensor& t : weights.tensors)
+      nan += t.statistics->nan, infinite += t.statistics->infinite;
+    out += fmt::format("\nnot-a-number: {}, infinite: {}\n", with_commas(nan), with_commas(infinite));
+  }
+  for (const std::string& line : weights.notes) out += fmt::format("note: {}\n", line);
+  if (options.tensors.value_or(weights.tensors.size() <= kListedByItself))
+    out += "\n" + text_of_tensors(weights.tensors);
   else if (!options.tensors)
     out += "the tensors are listed with --tensors\n";
   return out;
@@ -306,7 +269,7 @@ std::string as_text(const Report& report, const Options& options) {
                          c.fault.empty() ? "complete" : fmt::format("DAMAGED: {}", c.fault));
     out += '\n';
   }
-  if (report.weights) out += text_of_weights(report, options);
+  if (report.weights) out += text_of_weights(*report.weights, options);
   return out;
 }
 
@@ -325,7 +288,8 @@ void add_inspect(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "inspect", "What is in a model or a training run: tensors, sizes, digests, configuration");
   command
-      ->add_option("path", options->path, "A file of safetensors or of torch.save, a Hugging Face directory, or a training run")
+      ->add_option("path", options->path,
+                   "A file of safetensors, GGUF or torch.save, a Hugging Face directory, or a training run")
       ->required();
   command->add_flag("--json", options->json, "One JSON object");
   CLI::Option* const list = command->add_flag_callback(
@@ -344,6 +308,7 @@ void add_inspect(CLI::App& program) {
       "  glossa inspect runs/en-de\n"
       "  glossa inspect model.safetensors --statistics\n"
       "  glossa inspect pytorch_model.bin --verify\n"
+      "  glossa inspect model-Q4_K_M.gguf --no-tensors\n"
       "  glossa inspect runs/en-de --verify --no-tensors && echo whole");
   command->callback([options] { inspect(*options); });
 }

@@ -39,6 +39,7 @@ enum class Code : int {
   weights = 3102,         // a tensor missing, superfluous or of another shape than the model's
   config = 3103,
   shard_index = 3104,
+  gguf = 3105,
   torch_file = 3106,      // what torch.save wrote, and the zip and pickle that it consists of
   llama2c = 3107,
   tokenizer = 3201,

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "checkpoint/tensor_directory.h"
+#include "tensor/blocks.h"
 
 namespace glossa {
 namespace {
@@ -25,14 +26,15 @@ double least_normal() {
   return 0;  // whole numbers
 }
 
+// Of elements [begin, end), which lie at `data`.
 template <class Stored>
-Sums sums_of(Bytes data, std::int64_t begin, std::int64_t end) {
+Sums sums_of(const std::byte* data, std::int64_t begin, std::int64_t end) {
   Sums s;
   s.counts.minimum = INFINITY;
   s.counts.maximum = -INFINITY;
   for (std::int64_t i = begin; i < end; ++i) {
     Stored stored;
-    std::memcpy(&stored, data.data() + static_cast<std::size_t>(i) * sizeof stored, sizeof stored);
+    std::memcpy(&stored, data + static_cast<std::size_t>(i - begin) * sizeof stored, sizeof stored);
     double x;
     if constexpr (std::is_arithmetic_v<Stored>)
       x = static_cast<double>(stored);
@@ -69,12 +71,12 @@ void add(Sums& to, const Sums& s) {
   to.finite += s.finite;
 }
 
-template <class Stored>
-TensorStatistics statistics_of(Bytes data) {
-  const auto elements = static_cast<std::int64_t>(data.size() / sizeof(Stored));
+// Of all elements; sums(begin, end) gives those of some.
+template <class F>
+TensorStatistics statistics_of(std::int64_t elements, F&& sums) {
   std::vector<Sums> blocks(static_cast<std::size_t>((elements + kBlock - 1) / kBlock));
   parallel_for(elements, kBlock, [&](std::int64_t begin, std::int64_t end) {
-    blocks[static_cast<std::size_t>(begin / kBlock)] = sums_of<Stored>(data, begin, end);
+    blocks[static_cast<std::size_t>(begin / kBlock)] = sums(begin, end);
   });
   Sums all;
   all.counts.minimum = INFINITY;
@@ -89,6 +91,14 @@ TensorStatistics statistics_of(Bytes data) {
     s.root_mean_square = std::sqrt(all.squares / static_cast<double>(all.finite));
   }
   return s;
+}
+
+template <class Stored>
+TensorStatistics statistics_of(Bytes data) {
+  return statistics_of(
+      static_cast<std::int64_t>(data.size() / sizeof(Stored)), [&](std::int64_t begin, std::int64_t end) {
+        return sums_of<Stored>(data.data() + static_cast<std::size_t>(begin) * sizeof(Stored), begin, end);
+      });
 }
 
 }  // namespace
@@ -116,6 +126,18 @@ TensorStatistics statistics(Bytes data, ElementType type) {
       return statistics_of<std::uint8_t>(data);
   }
   fail(Code::internal, "no statistics for {}", name_of(type));
+}
+
+TensorStatistics statistics(const Tensor& tensor) {
+  const Tensor dense = tensor.contiguous();
+  const auto* const data = static_cast<const std::byte*>(dense.raw());
+  if (!is_quantised(dense.dtype()))
+    return statistics(Bytes(data, dense.bytes()), element_type_of(dense.dtype()));
+  return statistics_of(dense.elements(), [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> values(static_cast<std::size_t>(end - begin));
+    decode(dense.dtype(), data + bytes_of(dense.dtype(), begin), values.data(), end - begin);
+    return sums_of<float>(reinterpret_cast<const std::byte*>(values.data()), begin, end);
+  });
 }
 
 }  // namespace glossa

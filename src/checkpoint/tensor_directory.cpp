@@ -1,10 +1,10 @@
 #include "checkpoint/tensor_directory.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/error.h"
 #include "checkpoint/torch_file.h"
+#include "checkpoint/mapped_tensor.h"
 
 namespace glossa {
 namespace {
@@ -42,15 +42,6 @@ DType dtype_for(ElementType type) {
       return DType::u8;
   }
   fail(Code::internal, "no tensor type for {}", name_of(type));
-}
-
-template <class Narrow>
-void widen(Bytes from, std::int32_t* to) {
-  for (std::size_t i = 0; i < from.size() / sizeof(Narrow); ++i) {
-    Narrow value;
-    std::memcpy(&value, from.data() + i * sizeof value, sizeof value);
-    to[i] = value;
-  }
 }
 
 bool is_there(const fs::path& path) {
@@ -135,18 +126,8 @@ Tensor TensorFile::tensor(const TensorInfo& info) const {
   const DType dtype = dtype_for(info.type);
   std::shared_ptr<Storage> found = data(info);
   const Bytes bytes(static_cast<const std::byte*>(found->data), info.bytes());
-  const bool same = size_of(dtype) == size_of(info.type);
-  if (same && reinterpret_cast<std::uintptr_t>(bytes.data()) % size_of(dtype) == 0)
-    return Tensor::from(std::move(found), shape, dtype);
-  Tensor copy = Tensor::empty(shape, dtype);
-  if (same) {
-    if (!bytes.empty()) std::memcpy(copy.raw(), bytes.data(), bytes.size());
-  } else if (info.type == ElementType::i16) {
-    widen<std::int16_t>(bytes, copy.data<std::int32_t>());
-  } else {
-    widen<std::int8_t>(bytes, copy.data<std::int32_t>());
-  }
-  return copy;
+  return size_of(dtype) == size_of(info.type) ? tensor_of(std::move(found), shape, dtype)
+                                              : widened_tensor(bytes, size_of(info.type), shape);
 }
 
 void TensorFile::check_sums() const {

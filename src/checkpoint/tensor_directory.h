@@ -19,6 +19,7 @@ struct TensorStatistics {
   double minimum = 0, maximum = 0, mean = 0, root_mean_square = 0;
 };
 TensorStatistics statistics(Bytes data, ElementType type);
+TensorStatistics statistics(const Tensor& tensor);  // a block type's values are those it decodes to
 
 // One mapped file of tensors. What a file is its first bytes say, but one that is named .safetensors is read
 // as that. Safe to read from several threads.

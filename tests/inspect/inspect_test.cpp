@@ -9,20 +9,22 @@
 #include "app/command.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "checkpoint/gguf.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/torch_file.h"
 #include "support/in_folder.h"
+#include "tensor/blocks.h"
 
 namespace glossa {
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
 class Inspect : public InFolder {
  protected:
-
   // What the command prints. The Error it ends with, if any, is kept in `code`.
   std::string output(std::vector<std::string> words) {
     CLI::App program("test", "glossa");
@@ -148,6 +150,75 @@ TEST_F(Inspect, C16_VerificationChecksTheChecksumsOfAFileOfTorchSave) {
   EXPECT_EQ(code, Code::torch_file);
 }
 
+void save_blocks(const fs::path& path, bool damaged = false) {
+  GgufMetadata metadata;
+  metadata.set("general.architecture", std::string("llama"));
+  metadata.set("llama.block_count", std::uint32_t{2});
+  metadata.set("llama.rope.freq_base", 10000.5f);
+  metadata.set("large", UINT64_MAX);
+  metadata.set("causal", true);
+  metadata.set("few", GgufArray::of(std::vector<std::int32_t>{1, -2}));
+  metadata.set("tokenizer.ggml.tokens", GgufArray::of(std::vector<std::string>(100, "\xFF")));
+  metadata.set("tokenizer.chat_template", std::string(1000, 't'));
+  metadata.set("\x1B[31m", std::string("\n"));
+  Tensor w = Tensor::of(std::vector<float>(512, 3)).view({2, 256}).to(DType::q4_k);
+  if (damaged) w.span<BlockQ4_K>()[1].d = float16{0x7C00};
+  save_gguf(path, metadata, {{"w", w}, {"ids", Tensor::of(std::vector<std::int64_t>{3})}});
+}
+
+TEST_F(Inspect, AGgufFileShowsItsMetadataAndTensors) {
+  save_blocks(folder / "m.gguf");
+  EXPECT_THAT(
+      output({(folder / "m.gguf").native(), "--statistics"}),
+      AllOf(HasSubstr("sha256 " + sha256_of_file(folder / "m.gguf")), HasSubstr("GGUF version 3, 9 keys"),
+            ContainsRegex("\n  general.architecture +\"llama\"\n"),
+            ContainsRegex("\n  llama.rope.freq_base +10000.5\n"), ContainsRegex("\n  causal +true\n"),
+            ContainsRegex("\n  few +2 INT32: 1, -2\n"), HasSubstr("100 STRING: \"\\xff\", "),
+            HasSubstr("(1000 bytes)"), HasSubstr("\"\\x1b[31m\""), HasSubstr("parameters: 512\n"),
+            ContainsRegex("\nw +Q4_K +\\[2, 256\\] +288 +2.999 +2.999 "), Not(HasSubstr("\x1B"))));
+}
+
+TEST_F(Inspect, AGgufFileAsJson) {
+  save_blocks(folder / "m.gguf");
+  const Json json = parse_json(output({(folder / "m.gguf").native(), "--json", "--statistics"}), "output");
+  const Json& metadata = json["gguf"]["metadata"];
+  EXPECT_EQ(json["gguf"]["version"], 3);
+  EXPECT_EQ(metadata["llama.block_count"], 2);
+  EXPECT_EQ(metadata["large"], UINT64_MAX);
+  EXPECT_EQ(metadata["causal"], true);
+  EXPECT_EQ(metadata["few"], Json({1, -2}));
+  EXPECT_EQ(metadata["tokenizer.ggml.tokens"]["count"], 100);
+  EXPECT_EQ(metadata["tokenizer.ggml.tokens"]["type"], "STRING");
+  EXPECT_EQ(metadata["tokenizer.ggml.tokens"]["first"].size(), 6u);
+  EXPECT_EQ(metadata["tokenizer.chat_template"], std::string(1000, 't'));
+  EXPECT_EQ(json["types"]["Q4_K"]["bytes"], 288);
+  EXPECT_EQ(json["tensors"][0]["shape"], Json({2, 256}));
+  EXPECT_EQ(json["tensors"][0]["statistics"]["maximum"], 2.999267578125);
+  EXPECT_EQ(json["tensors"][1]["dtype"], "I64");
+}
+
+TEST_F(Inspect, B24_ScalesThatAreNotFiniteAreCountedAndFailVerification) {
+  save_blocks(folder / "m.gguf", true);
+  EXPECT_THAT(output({(folder / "m.gguf").native(), "--statistics"}),
+              HasSubstr("not-a-number: 0, infinite: 256"));
+  output({(folder / "m.gguf").native(), "--verify"});
+  EXPECT_EQ(code, Code::nonfinite);
+}
+
+TEST_F(Inspect, B26_PartsOfAModelAreListedTogether) {
+  for (const int part : {0, 1}) {
+    GgufMetadata metadata;
+    metadata.set("split.no", static_cast<std::uint16_t>(part));
+    metadata.set("split.count", std::uint16_t{2});
+    save_gguf(folder / fmt::format("m-{:05}-of-00002.gguf", part + 1), metadata,
+              {{fmt::format("t{}", part), Tensor::of(std::vector<float>{1})}});
+  }
+  const Json json = parse_json(output({(folder / "m-00001-of-00002.gguf").native(), "--json"}), "output");
+  EXPECT_EQ(json["files"].size(), 2u);
+  EXPECT_EQ(json["files"][1]["sha256"], sha256_of_file(folder / "m-00002-of-00002.gguf"));
+  EXPECT_EQ(json["tensors"].size(), 2u);
+}
+
 TEST_F(Inspect, WhatIsNotThereOrNotOursIsAnError) {
   output({(folder / "absent").native()});
   EXPECT_EQ(code, Code::open);
@@ -155,7 +226,7 @@ TEST_F(Inspect, WhatIsNotThereOrNotOursIsAnError) {
   EXPECT_EQ(code, Code::weights);
   put("m.gguf", "GGUF" + std::string(100, '\xFF'));
   output({(folder / "m.gguf").native()});
-  EXPECT_EQ(code, Code::safetensors);
+  EXPECT_EQ(code, Code::gguf);
 }
 
 }  // namespace
