@@ -27,6 +27,11 @@ GgufBytes small() {
   return g;
 }
 
+GgufBytes vocabulary() {
+  GgufBytes g;
+  return g.strings("tokenizer.ggml.tokens", {"a", "b", "ab", "c d"});
+}
+
 TEST(Gguf, B20_TablesOfTokensThatDoNotFit) {
   const std::string floats(16, '\0'), twelve(12, '\0');
   EXPECT_EQ(gguf_refusal(vocabulary()

@@ -382,10 +382,5 @@ TEST(Gguf, B19_NamesOfTensors) {
   EXPECT_THAT(gguf_refusal(g.file()), HasSubstr("tensors 0 and 2 have the same name \"a\""));
 }
 
-GgufBytes vocabulary() {
-  GgufBytes g;
-  return g.strings("tokenizer.ggml.tokens", {"a", "b", "ab", "c d"});
-}
-
 }  // namespace
 }  // namespace glossa
