@@ -27,20 +27,11 @@ void add_ids(const Json& config, const char* key, const std::string& origin, std
   }
 }
 
-std::vector<Token> stop_tokens_of(const fs::path& directory, const Json& config, const Tokenizer& tokenizer, std::int64_t vocabulary,
-                                  const Limits& limits) {
+std::vector<Token> configured_ends(const fs::path& directory, const Json& config, std::int64_t vocabulary, const Limits& limits) {
   std::vector<Token> ids;
   add_ids(config, "eos_token_id", shown(directory / "config.json"), vocabulary, ids);
   if (const fs::path path = directory / "generation_config.json"; fs::exists(path))
     add_ids(read_configuration(path, limits), "eos_token_id", shown(path), vocabulary, ids);
-  const auto add_piece = [&](std::string_view piece) {
-    const auto id = piece.empty() ? std::nullopt : tokenizer.id(piece);
-    if (id && *id < vocabulary && tokenizer.is_special(*id)) ids.push_back(*id);
-  };
-  add_piece(tokenizer.special_tokens().eos);
-  for (const std::string_view piece : kTurnEnds) add_piece(piece);
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 
@@ -52,6 +43,18 @@ Tensor find(const TensorDirectory& tensors, const std::string& name) {
 }
 
 }  // namespace
+
+std::vector<Token> stop_tokens(std::vector<Token> ids, const Tokenizer& tokenizer, std::int64_t vocabulary) {
+  const auto add_piece = [&](std::string_view piece) {
+    const auto id = piece.empty() ? std::nullopt : tokenizer.id(piece);
+    if (id && *id < vocabulary && tokenizer.is_special(*id)) ids.push_back(*id);
+  };
+  add_piece(tokenizer.special_tokens().eos);
+  for (const std::string_view piece : kTurnEnds) add_piece(piece);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
 
 LoadedCausalModel load_causal_directory(const fs::path& directory, const LoadOptions& options) {
   const fs::path config_path = directory / "config.json";
@@ -73,7 +76,7 @@ LoadedCausalModel load_causal_directory(const fs::path& directory, const LoadOpt
   const std::int64_t vocabulary = loaded.model->vocabulary();
   check(loaded.tokenizer.size() <= vocabulary, Code::tokenizer, "{}: the tokenizer has ids up to {}, and vocab_size of config.json is {}",
         shown(directory), loaded.tokenizer.size() - 1, vocabulary);
-  loaded.stop_tokens = stop_tokens_of(directory, config, loaded.tokenizer, vocabulary, options.limits);
+  loaded.stop_tokens = stop_tokens(configured_ends(directory, config, vocabulary, options.limits), loaded.tokenizer, vocabulary);
   return loaded;
 }
 

@@ -17,6 +17,9 @@ struct LoadedCausalModel {
   std::vector<std::string> notes = {};   // on what was passed over
 };
 
+// The tokens among `ids`, and those that end a text or a turn by their names, each once.
+std::vector<Token> stop_tokens(std::vector<Token> ids, const Tokenizer& tokenizer, std::int64_t vocabulary);
+
 // Errors as load_model_directory's.
 LoadedCausalModel load_causal_directory(const fs::path& directory, const LoadOptions& options = {});
 
