@@ -1,5 +1,6 @@
 #include "generate/text_stream.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace glossa::test {
