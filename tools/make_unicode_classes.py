@@ -6,10 +6,13 @@ Rust's regex and std, and two crates from about 2016). So the classes are read o
 a time.
 
     python tools/make_unicode_classes.py > src/text/unicode_classes.inc
+    python tools/make_unicode_classes.py properties > src/text/unicode_properties.inc
 """
 import ctypes
+import struct
 import sys
 
+import regex
 import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
 
@@ -119,6 +122,176 @@ def write(name, what, pairs):
     print(line + "};")
 
 
+# ---- properties: what regular expressions name, scripts, and where characters cluster
+
+CATEGORIES = "Cn Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co".split()
+SCRIPTS = """Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali Bhaiksuki Bopomofo
+Brahmi Braille Buginese Buhid Canadian_Aboriginal Carian Caucasian_Albanian Chakma Cham Cherokee Chorasmian Common Coptic
+Cuneiform Cypriot Cypro_Minoan Cyrillic Deseret Devanagari Dives_Akuru Dogra Duployan Egyptian_Hieroglyphs Elbasan Elymaic
+Ethiopic Garay Georgian Glagolitic Gothic Grantha Greek Gujarati Gunjala_Gondi Gurmukhi Gurung_Khema Han Hangul Hanifi_Rohingya
+Hanunoo Hatran Hebrew Hiragana Imperial_Aramaic Inherited Inscriptional_Pahlavi Inscriptional_Parthian Javanese Kaithi Kannada
+Katakana Kawi Kayah_Li Kharoshthi Khitan_Small_Script Khmer Khojki Khudawadi Kirat_Rai Lao Latin Lepcha Limbu Linear_A Linear_B
+Lisu Lycian Lydian Mahajani Makasar Malayalam Mandaic Manichaean Marchen Masaram_Gondi Medefaidrin Meetei_Mayek Mende_Kikakui
+Meroitic_Cursive Meroitic_Hieroglyphs Miao Modi Mongolian Mro Multani Myanmar Nabataean Nag_Mundari Nandinagari New_Tai_Lue
+Newa Nko Nushu Nyiakeng_Puachue_Hmong Ogham Ol_Chiki Ol_Onal Old_Hungarian Old_Italic Old_North_Arabian Old_Permic Old_Persian
+Old_Sogdian Old_South_Arabian Old_Turkic Old_Uyghur Oriya Osage Osmanya Pahawh_Hmong Palmyrene Pau_Cin_Hau Phags_Pa Phoenician
+Psalter_Pahlavi Rejang Runic Samaritan Saurashtra Sharada Shavian Siddham SignWriting Sinhala Sogdian Sora_Sompeng Soyombo
+Sundanese Sunuwar Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham Tai_Viet Takri Tamil Tangsa Tangut Telugu Thaana Thai
+Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi Zanabazar_Square""".split()
+# As utf8proc numbers them.
+BREAKS = ["START", "Other", "CR", "LF", "Control", "Extend", "L", "V", "T", "LV", "LVT", "Regional_Indicator", "SpacingMark",
+          "Prepend", "ZWJ"]
+
+
+class Property(ctypes.Structure):
+    _fields_ = [("category", ctypes.c_int16), ("words", ctypes.c_uint16 * 9), ("bits", ctypes.c_uint16)]
+
+
+def linked_properties():
+    """{character: (category, boundary class)} of the utf8proc that this program links."""
+    get = ctypes.CDLL("libutf8proc.so.2").utf8proc_get_property
+    get.restype = ctypes.POINTER(Property)
+    return {c: (found.category, found.bits >> 8) for c in CHARACTERS for found in [get(c).contents]}
+
+
+def categories(linked):
+    """Categories for Oniguruma that differ from utf8proc's."""
+    of = {c: i for i, name in enumerate(CATEGORIES) if name != "Cs" for c in matched(rf"\p{{{name}}}")}
+    return {c: of[c] for c in CHARACTERS if of[c] != linked[c][0]}
+
+
+def beyond_categories(name, categories):
+    """Characters of a class of Oniguruma that are of none of some categories."""
+    return matched(rf"\p{{{name}}}") - matched("[" + "".join(rf"\p{{{c}}}" for c in categories) + "]")
+
+
+def joined_scripts(representative, characters, between):
+    """Of characters those that the pre-tokenizer UnicodeScripts does not cut from one before."""
+    cut = pre_tokenizers.UnicodeScripts()
+    found = set()
+    for i in range(0, len(characters), BATCH):
+        batch = characters[i : i + BATCH]
+        text = "".join(representative + chr(c) + between for c in batch)
+        pieces = [range_ for _, range_ in cut.pre_tokenize_str(text)]
+        ends = {end for _, end in pieces}
+        found |= {c for k, c in enumerate(batch) if 3 * k + 1 not in ends}
+    return found
+
+
+def scripts():
+    """{character: (Oniguruma's script, the number of the script that UnicodeScripts takes it for)}; -1: any."""
+    sets = {name: matched(rf"\p{{{name}}}") for name in SCRIPTS}
+    # A character between two of other scripts is of any script if it joins both.
+    wild = joined_scripts("A", CHARACTERS, "\u0416") & joined_scripts("\u05d0", CHARACTERS, "\u0416")
+    known, left = dict.fromkeys(wild, -1), set()
+    representatives = {}
+    def other(script):
+        return "A" if script != "Latin" else "\u0416"
+    for number, name in enumerate(SCRIPTS):
+        members = sorted(sets[name] - wild)
+        if not members:
+            continue
+        representatives[number] = chr(members[0])
+        same = joined_scripts(chr(members[0]), members, other(name)) | {members[0]}
+        known |= dict.fromkeys(same, number)
+        left |= set(members) - same
+    left |= set(CHARACTERS) - set(known)
+    for number, first in representatives.items():
+        # A script that is another's for the library takes that one's number.
+        for earlier in range(number):
+            if earlier in representatives and joined_scripts(representatives[earlier], [ord(first)], other(SCRIPTS[earlier])):
+                known = {c: earlier if n == number else n for c, n in known.items()}
+                break
+        same = joined_scripts(first, sorted(left), other(SCRIPTS[number]))
+        known |= dict.fromkeys(same, known[ord(first)])
+        left -= same
+    if left:
+        sys.exit(f"{len(left)} characters of no known script, such as U+{min(left):04X}")
+    by_name = {c: i for i, name in enumerate(SCRIPTS) for c in sets[name]}
+    return {c: (by_name.get(c, -1), known[c]) for c in CHARACTERS if c in by_name or known[c] >= 0}
+
+
+def charsmap(character):
+    """A Precompiled normalizer that makes one character an x."""
+    units, here, key = {}, 0, character.encode()
+    units[0] = 256 << 10  # the root's children are at 256 ^ byte
+    for i, byte in enumerate(key):
+        here = 256 * (i + 1) ^ byte
+        base = 256 * (i + 2)  # of the children of this one, or of its value
+        offset = here ^ base
+        units[here] = offset << 10 | byte | ((1 << 8) if i + 1 == len(key) else 0)
+        here = base
+    units[here] = 1 << 31
+    array = [units.get(i, 0) for i in range(256 * (len(key) + 2))]
+    blob = struct.pack("<I", 4 * len(array)) + struct.pack(f"<{len(array)}I", *array) + b"x\0"
+    return normalizers.Precompiled(blob)
+
+
+def grapheme_breaks(linked):
+    """Boundary classes for the library that differ from utf8proc's."""
+    normalize = charsmap("a").normalize_str
+    joins = {c for c in CHARACTERS if normalize("a" + chr(c)) == "x"}
+    ours = {c: linked[c][1] for c in CHARACTERS}
+    marks = {BREAKS.index(name) for name in ("Extend", "SpacingMark", "ZWJ")}
+    found = {}
+    spacing = regex.compile(r"\p{Grapheme_Cluster_Break=SpacingMark}")
+    for c in CHARACTERS:
+        if (c in joins) != (ours[c] in marks):
+            found[c] = 1 if c not in joins else BREAKS.index("SpacingMark" if spacing.match(chr(c)) else "Extend")
+    for c in map(ord, filter(regex.compile(r"\p{Grapheme_Cluster_Break=Prepend}").match, map(chr, CHARACTERS))):
+        prepends = charsmap(chr(c)).normalize_str(chr(c) + "a") == "x"
+        if prepends != (ours[c] == BREAKS.index("Prepend")):
+            found[c] = BREAKS.index("Prepend") if prepends else 1
+    return found
+
+
+def valued_ranges(values):
+    out = []
+    for c in sorted(values):
+        if out and out[-1][1] == c - 1 and out[-1][2] == values[c]:
+            out[-1][1] = c
+        else:
+            out.append([c, c, values[c]])
+    return out
+
+
+def write_valued(name, kind, what, values):
+    print(f"// {what}")
+    print(f"constexpr {kind} {name}[] = {{")
+    line = "   "
+    for first, last, value in valued_ranges(values):
+        value = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+        entry = f" {{0x{first:X}, 0x{last:X}, {value}}},"
+        if len(line) + len(entry) > 110:
+            print(line)
+            line = "   "
+        line += entry
+    print(line + "};")
+
+
+def main_properties():
+    linked = linked_properties()
+    print(f"// Generated by tools/make_unicode_classes.py from tokenizers {tokenizers.__version__}; do not edit.")
+    write_valued("kCategory", "Valued", "general categories that Oniguruma knows otherwise than utf8proc does",
+                 categories(linked))
+    for name, of, categories_of in (("kOtherAlphabetic", "Alpha", ("L", "Nl")), ("kOtherUppercase", "Upper", ("Lu",)),
+                                    ("kOtherLowercase", "Lower", ("Ll",))):
+        write(name, rf"\p{{{of}}} beyond {', '.join(categories_of)}", ranges(beyond_categories(of, categories_of)))
+    print("constexpr const char* kScriptNames[] = {")
+    line = "   "
+    for name in SCRIPTS:
+        if len(line) + len(name) + 4 > 110:
+            print(line)
+            line = "   "
+        line += f' "{name}",'
+    print(line + "};")
+    write_valued("kScripts", "Scripted", "{first, last, script for Oniguruma, script for the pre-tokenizer UnicodeScripts}", scripts())
+    write_valued("kBreaks", "Valued", "boundary classes of grapheme clusters that are not utf8proc's", grapheme_breaks(linked))
+    for name, of in (("kConjunctConsonant", "Consonant"), ("kConjunctLinker", "Linker")):
+        members = filter(regex.compile(rf"\p{{Indic_Conjunct_Break={of}}}").match, map(chr, CHARACTERS))
+        write(name, f"Indic_Conjunct_Break={of}", ranges(map(ord, members)))
+
+
 def main():
     print(f"// Generated by tools/make_unicode_classes.py from tokenizers {tokenizers.__version__}; do not edit.")
     write("kLetter", r"\p{L} of Oniguruma", ranges(matched(r"\p{L}")))
@@ -140,4 +313,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_properties() if sys.argv[1:] == ["properties"] else main())

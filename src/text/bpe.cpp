@@ -29,7 +29,10 @@ DropoutNumbers::DropoutNumbers(double probability, std::uint64_t seed, std::uint
       threshold_(static_cast<std::uint64_t>(std::ldexp(probability, 32))) {}
 
 Bpe::Bpe(const BpeModel& model, bool bytes, std::string_view origin)
-    : model_(model), origin_(origin), bytes_(bytes), plain_(!model.continuing_subword_prefix && !model.end_of_word_suffix) {
+    : model_(model),
+      origin_(origin),
+      bytes_(bytes),
+      plain_(model.continuing_subword_prefix.value_or("").empty() && model.end_of_word_suffix.value_or("").empty()) {
   if (model.unk_token) unk_ = model.vocabulary.find(*model.unk_token);
   for (int b = 0; b < 256; ++b) {
     byte_ids_[b] = model.vocabulary.find(byte_names()[b]);

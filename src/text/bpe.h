@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "text/vocabulary.h"
+#include "text/symbol.h"
 
 namespace glossa {
 
@@ -20,11 +20,6 @@ struct BpeModel {  // as tokenizer.json has it
   std::optional<double> dropout;                // of the file; used only where dropout is asked for
   std::optional<std::string> unk_token, continuing_subword_prefix, end_of_word_suffix;
   bool fuse_unk = false, byte_fallback = false, ignore_merges = false;
-};
-
-struct Symbol {
-  Token id;
-  std::uint32_t size;  // in bytes of the word
 };
 
 // Decides for BPE-dropout (Provilkov et al., 2020), question by question.

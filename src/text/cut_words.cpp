@@ -250,6 +250,12 @@ std::string_view expression_of(WordPattern pattern) {
   fail(Code::internal, "unknown word pattern {}", static_cast<int>(pattern));
 }
 
+std::optional<WordPattern> known_pattern(std::string_view expression) {
+  for (const WordPattern pattern : {WordPattern::gpt2, WordPattern::cl100k, WordPattern::qwen2})
+    if (expression == expression_of(pattern)) return pattern;
+  return std::nullopt;
+}
+
 void cut_words(WordPattern pattern, std::string_view text, std::uint32_t base, std::vector<Piece>& pieces) {
   Scanner scanner(text, base, pieces);
   switch (pattern) {

@@ -2,6 +2,7 @@
 // pass, no backtracking, the same pieces as Oniguruma finds.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +20,8 @@ enum class WordPattern : std::uint8_t {
 
 // The regular expression as tokenizer.json files spell it.
 std::string_view expression_of(WordPattern pattern);
+// The pattern that an expression is, if it is one of these.
+std::optional<WordPattern> known_pattern(std::string_view expression);
 // Appends the pieces of `text`, which cover it without gaps, moved by `base`. Ill-formed bytes count as
 // characters that are no letter, number or space.
 void cut_words(WordPattern pattern, std::string_view text, std::uint32_t base, std::vector<Piece>& pieces);

@@ -1,5 +1,7 @@
 #include "text/decode.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/unicode.h"
 #include "text/byte_level.h"
@@ -21,17 +23,36 @@ std::size_t bytes_of(const Pieces& pieces) {
   return size;
 }
 
-void replace_all(std::string& text, std::string_view pattern, std::string_view content, std::size_t most) {
-  if (pattern.empty() || text.find(pattern) == text.npos) return;
+using Pattern = std::variant<std::string, Regex>;
+
+void replace_all(std::string& text, const Pattern& pattern, std::string_view content, std::size_t most) {
+  std::vector<Regex::Match> matches;
+  const auto* regex = std::get_if<Regex>(&pattern);
+  const std::string name = regex ? regex->expression() : std::get<std::string>(pattern);
+  if (regex) {
+    if (!text.empty()) regex->find_all(text, matches);
+  } else if (!name.empty()) {
+    find_text(text, name, matches);
+  }
+  if (matches.empty()) return;
   std::string out;
   std::size_t at = 0;
-  for (std::size_t found; (found = text.find(pattern, at)) != text.npos; at = found + pattern.size()) {
-    out.append(text, at, found - at);
+  for (const auto& m : matches) {
+    out.append(text, at, m.begin - at);
     out += content;
-    check(out.size() + text.size() - found - pattern.size() <= most, Code::size,
-          "the tokenizer's decoder makes text more than 32 times longer where it replaces {}", quoted(pattern));
+    at = m.end;
+    check(out.size() + text.size() - at <= most, Code::size,
+          "the tokenizer's decoder makes text more than 32 times longer where it replaces {}", quoted(name));
   }
   text = out.append(text, at);
+}
+
+// As BERT's and CTC's decoders take spaces away, in this order.
+void clean_up(std::string& text) {
+  static constexpr std::pair<const char*, const char*> kReplacements[] = {
+      {" .", "."},    {" ?", "?"},     {" !", "!"},           {" ,", ","},   {" ' ", "'"},    {" n't", "n't"},
+      {" 'm", "'m"},  {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [pattern, content] : kReplacements) replace_all(text, pattern, content, SIZE_MAX);
 }
 
 // The byte of a piece <0x0A>, or -1.
@@ -115,6 +136,25 @@ struct Apply {
       replace_all(p, step.pattern, step.content, most - size);
       size += p.size();
     }
+  }
+
+  void operator()(const decoder::WordPiece& step) const {
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      std::string& p = pieces[i];
+      if (i > 0) p = p.starts_with(step.prefix) ? p.substr(step.prefix.size()) : " " + p;
+      if (step.cleanup) clean_up(p);
+    }
+  }
+
+  void operator()(const decoder::Ctc& step) const {
+    pieces.erase(std::unique(pieces.begin(), pieces.end()), pieces.end());
+    for (std::string& p : pieces) {
+      replace_all(p, step.pad_token, "", most);
+      if (!step.cleanup) continue;
+      clean_up(p);
+      replace_all(p, step.word_delimiter_token, " ", most);
+    }
+    std::erase(pieces, "");
   }
 };
 

@@ -4,6 +4,8 @@
 #include <variant>
 #include <vector>
 
+#include "text/regex.h"
+
 namespace glossa {
 
 namespace decoder {
@@ -26,10 +28,19 @@ struct Strip {           // so many of one character at each end of a piece
   std::size_t start = 0, stop = 0;
 };
 struct Replace {
-  std::string pattern, content;
+  std::variant<std::string, Regex> pattern;  // a text is never empty
+  std::string content;
+};
+struct WordPiece {  // pieces without the prefix get a space in front, all but the first
+  std::string prefix = "##";
+  bool cleanup = true;  // takes spaces away again before marks of punctuation and English contractions
+};
+struct Ctc {  // of equal pieces in a row one; then without pad tokens
+  std::string pad_token = "<pad>", word_delimiter_token = "|";
+  bool cleanup = true;  // as of WordPiece; and delimiters become spaces
 };
 
-using Step = std::variant<ByteLevel, Metaspace, Bpe, ByteFallback, Fuse, Strip, Replace>;
+using Step = std::variant<ByteLevel, Metaspace, Bpe, ByteFallback, Fuse, Strip, Replace, WordPiece, Ctc>;
 
 }  // namespace decoder
 

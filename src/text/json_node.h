@@ -20,6 +20,7 @@ class JsonNode {
 
   const Json& json() const { return *json_; }
   std::string_view origin() const { return origin_; }
+  const std::string& path() const { return path_; }
 
   // The member `key`, or nothing if it is missing or null.
   std::optional<JsonNode> find(std::string_view key) const {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "text/byte_level.h"
+#include "text/graphemes.h"
 #include "text/unicode_classes.h"
 
 namespace glossa {
@@ -196,23 +197,32 @@ void strip(AlignedText& text, const normalizer::Strip& how) {
   rewrite.finish();
 }
 
-void replace(AlignedText& text, const normalizer::Replace& how) {
+// What comes in the place of a match belongs to its last character, or to the one before a match of nothing.
+void replace(AlignedText& text, const std::vector<Regex::Match>& matches, const std::string& content) {
+  if (matches.empty()) return;
   const std::string_view view = text.view();
-  std::size_t found = view.find(how.pattern);
-  if (found == view.npos) return;
-  std::size_t last =
-      how.pattern.size();  // the pattern's last character: what comes in its place is put there
-  do --last;
-  while ((static_cast<unsigned char>(how.pattern[last]) & 0xC0) == 0x80);
   Rewrite rewrite(text);
   Position at = 0;
-  for (; found != view.npos; found = view.find(how.pattern, at)) {
-    rewrite.keep(at, static_cast<Position>(found));
-    at = static_cast<Position>(found + how.pattern.size());
-    rewrite.put(how.content, static_cast<Position>(found + last), at);
+  for (const Regex::Match& m : matches) {
+    rewrite.keep(at, m.begin);
+    at = m.end;
+    Position end = std::max<Position>(m.end, 1), begin = end - 1;
+    while (end < view.size() && (static_cast<unsigned char>(view[end]) & 0xC0) == 0x80) ++end;
+    while (begin > 0 && (static_cast<unsigned char>(view[begin]) & 0xC0) == 0x80) --begin;
+    rewrite.put(content, begin, end);
   }
   rewrite.keep(at, static_cast<Position>(view.size()));
   rewrite.finish();
+}
+
+void replace(AlignedText& text, const normalizer::Replace& how) {
+  std::vector<Regex::Match> matches;
+  if (const auto* regex = std::get_if<Regex>(&how.pattern)) {
+    regex->find_all(text.view(), matches);
+  } else {
+    find_text(text.view(), std::get<std::string>(how.pattern), matches);
+  }
+  replace(text, matches, how.content);
 }
 
 void prepend(AlignedText& text, const std::string& what) {
@@ -260,6 +270,53 @@ void name_bytes(AlignedText& text) {
   rewrite.finish();
 }
 
+void nmt(AlignedText& text) {
+  each_character(text, [](Rewrite& rewrite, char32_t c, Position begin, Position end) {
+    const bool control = (c >= 1 && c <= 8) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+    const bool space = c == 9 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
+                       c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+    if (control) return;
+    space ? rewrite.put(" ", begin, end) : rewrite.keep(begin, end);
+  });
+}
+
+// Characters are paired off in order; those left over belong to the last of the others.
+void put_mapped(Rewrite& rewrite, std::string_view view, Position begin, Position end, std::string_view mapped) {
+  for (Position at = 0, from = begin; at < mapped.size();) {
+    const Position here = at;
+    next_character(mapped, at);
+    Position to = from;
+    next_character(view, to);
+    rewrite.put(mapped.substr(here, at - here), from, at == mapped.size() ? end : to);
+    if (to < end) from = to;
+  }
+}
+
+// As the library applies SentencePiece's rules: to a short cluster of characters the shortest rule that it begins with,
+// and all of it is gone; else to each character of it.
+void apply_charsmap(AlignedText& text, const Charsmap& charsmap) {
+  constexpr Position kShortCluster = 5;  // bytes
+  const std::string_view view = text.view();
+  Rewrite rewrite(text);
+  for (Position at = 0; at < view.size();) {
+    const Position begin = at, end = static_cast<Position>(grapheme_end(view, begin));
+    if (end - begin <= kShortCluster) {
+      if (const auto mapped = charsmap.shortest(view.substr(begin, end - begin))) {
+        put_mapped(rewrite, view, begin, end, *mapped);
+        at = end;
+        continue;
+      }
+    }
+    while (at < end) {
+      const Position here = at;
+      next_character(view, at);
+      const auto mapped = charsmap.shortest(view.substr(here, at - here));
+      mapped ? put_mapped(rewrite, view, here, at, *mapped) : rewrite.keep(here, at);
+    }
+  }
+  rewrite.finish();
+}
+
 struct Apply {
   AlignedText& text;
   void operator()(const normalizer::Unicode& step) const { UnicodeForm{step.form}(text); }
@@ -270,6 +327,8 @@ struct Apply {
   void operator()(const normalizer::Prepend& step) const { prepend(text, step.text); }
   void operator()(const normalizer::Bert& step) const { bert(text, step); }
   void operator()(const normalizer::ByteLevel&) const { name_bytes(text); }
+  void operator()(const normalizer::Nmt&) const { nmt(text); }
+  void operator()(const normalizer::Precompiled& step) const { apply_charsmap(text, step.charsmap); }
 };
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include "base/unicode.h"
 #include "text/aligned_text.h"
+#include "text/charsmap.h"
+#include "text/regex.h"
 
 namespace glossa {
 
@@ -20,8 +22,9 @@ struct Strip {
   bool left = true, right = true;
 };
 struct StripAccents {};  // all combining marks; usually after NFD
-struct Replace {         // a literal pattern, never empty
-  std::string pattern, content;
+struct Replace {
+  std::variant<std::string, Regex> pattern;  // a text is never empty
+  std::string content;
 };
 struct Prepend {  // to text that is not empty
   std::string text;
@@ -32,8 +35,13 @@ struct Bert {
   bool lowercase = true;
 };
 struct ByteLevel {};  // each byte as one of 256 printable characters
+struct Nmt {};        // without control characters, and with plain spaces
+struct Precompiled {  // of SentencePiece
+  Charsmap charsmap;
+};
 
-using Step = std::variant<Unicode, Lowercase, Strip, StripAccents, Replace, Prepend, Bert, ByteLevel>;
+using Step =
+    std::variant<Unicode, Lowercase, Strip, StripAccents, Replace, Prepend, Bert, ByteLevel, Nmt, Precompiled>;
 
 }  // namespace normalizer
 

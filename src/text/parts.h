@@ -6,19 +6,14 @@
 #include <vector>
 
 #include "text/added_tokens.h"
-#include "text/bpe.h"
 #include "text/decode.h"
+#include "text/encoder.h"
 #include "text/normalize.h"
 #include "text/post_process.h"
 #include "text/pre_tokenize.h"
 #include "text/special_tokens.h"
 
 namespace glossa {
-
-struct WordLevelModel {  // each piece a word
-  Vocabulary vocabulary;
-  std::string unk_token = "<unk>";
-};
 
 // These two are the caller's to apply: how long a text may be is a matter of the model that reads it.
 struct Truncation {
@@ -41,7 +36,7 @@ struct TokenizerParts {
   PreTokenizer pre_tokenizer = {};
   PostProcessor post_processor = {};
   Decoder decoder = {};
-  std::variant<BpeModel, WordLevelModel> model = {};
+  Model model = {};
   SpecialTokens special_tokens = {};  // of tokenizer_config.json
 
   const Vocabulary& vocabulary() const {

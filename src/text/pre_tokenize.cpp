@@ -4,6 +4,7 @@
 
 #include "base/unicode.h"
 #include "text/byte_level.h"
+#include "text/char_set.h"
 #include "text/unicode_classes.h"
 
 namespace glossa {
@@ -14,8 +15,9 @@ bool gives_bytes(const PreTokenizer& steps) {
   return !steps.empty() && std::holds_alternative<pre_tokenizer::ByteLevel>(steps.back());
 }
 
-// Appends the pieces that a behavior makes of the matches of one piece.
+// Appends the pieces that a behavior makes of the matches of one piece, some of which may be of nothing.
 void PieceCutter::apply(const std::vector<Match>& matches, Behavior behavior) {
+  const auto first_new = static_cast<std::ptrdiff_t>(next_.size());
   const auto join_runs = [&](auto&& joins) {
     const std::size_t first = next_.size();
     bool previous = false;
@@ -51,6 +53,8 @@ void PieceCutter::apply(const std::vector<Match>& matches, Behavior behavior) {
       }
       break;
   }
+  next_.erase(std::remove_if(next_.begin() + first_new, next_.end(), [](const Piece& p) { return p.begin == p.end; }),
+              next_.end());
 }
 
 // Cuts each piece at the characters for which is_delimiter(classes, c) holds, each a match of its own.
@@ -179,10 +183,39 @@ struct CutStep {
         cut_words(*pattern, view(piece), piece.begin, cutter.words_);
         for (const Piece& word : cutter.words_) matches.push_back({word.begin, word.end, !step.invert});
       } else {
-        find(std::get<std::string>(step.pattern), piece, step.invert);
+        const auto* regex = std::get_if<Regex>(&step.pattern);
+        regex ? regex->find_all(view(piece), cutter.found_)
+              : find_text(view(piece), std::get<std::string>(step.pattern), cutter.found_);
+        put_matches(piece, step.invert);
       }
       cutter.apply(matches, step.behavior);
     }
+    take();
+  }
+
+  // As the library has it, what stands before the first character of some script is lost.
+  void operator()(const pre_tokenizer::UnicodeScripts&) const {
+    const std::string_view text = cutter.text_->view();
+    for (const Piece& piece : cutter.pieces_) {
+      int last = -1;
+      for (std::size_t at = piece.begin; at < piece.end;) {
+        const auto here = static_cast<std::uint32_t>(at);
+        const int script = library_script_of(utf8_next(text, at));
+        if (script >= 0 && script != last) cutter.next_.push_back({here, here}), last = script;
+        if (last >= 0) cutter.next_.back().end = static_cast<std::uint32_t>(at);
+      }
+    }
+    take();
+  }
+
+  void operator()(const pre_tokenizer::FixedLength& step) const {
+    const std::string_view text = cutter.text_->view();
+    for (const Piece& piece : cutter.pieces_)
+      for (std::size_t at = piece.begin; at < piece.end;) {
+        const auto here = static_cast<std::uint32_t>(at);
+        for (std::int64_t i = 0; i < step.length && at < piece.end; ++i) utf8_next(text, at);
+        cutter.next_.push_back({here, static_cast<std::uint32_t>(at)});
+      }
     take();
   }
 
@@ -212,18 +245,16 @@ struct CutStep {
     return step.prepend_scheme == pre_tokenizer::Prepend::always;
   }
 
-  void find(std::string_view pattern, const Piece& piece, bool invert) const {
-    const std::string_view text = view(piece);
-    std::size_t at = 0;
-    while (at < text.size()) {
-      const std::size_t found = std::min(text.find(pattern, at), text.size());
-      const auto begin = static_cast<std::uint32_t>(piece.begin + at),
-                 middle = static_cast<std::uint32_t>(piece.begin + found);
-      if (found > at) cutter.matches_.push_back({begin, middle, invert});
-      if (found == text.size()) break;
-      at = found + pattern.size();
-      cutter.matches_.push_back({middle, static_cast<std::uint32_t>(piece.begin + at), !invert});
+  // What was found in a piece, and what lies between.
+  void put_matches(const Piece& piece, bool invert) const {
+    std::uint32_t at = piece.begin;
+    for (const Regex::Match& m : cutter.found_) {
+      const std::uint32_t begin = piece.begin + m.begin, end = piece.begin + m.end;
+      if (begin > at) cutter.matches_.push_back({at, begin, invert});
+      cutter.matches_.push_back({begin, end, !invert});
+      at = end;
     }
+    if (at < piece.end) cutter.matches_.push_back({at, piece.end, invert});
   }
 
   void prefix_spaces() const {

@@ -8,6 +8,7 @@
 
 #include "text/aligned_text.h"
 #include "text/cut_words.h"
+#include "text/regex.h"
 
 namespace glossa {
 
@@ -38,14 +39,17 @@ struct CharDelimiterSplit {
 };
 struct Bert {};  // at spaces and around punctuation
 struct Split {
-  std::variant<std::string, WordPattern>
-      pattern;  // a text, never empty, or a regular expression that is known
+  std::variant<std::string, WordPattern, Regex> pattern;  // a text, never empty, or a regular expression
   Behavior behavior = Behavior::removed;
   bool invert = false;
 };
+struct UnicodeScripts {};  // where the script changes; Kana goes with Han, and spaces with anything
+struct FixedLength {
+  std::int64_t length = 5;  // characters, at least one
+};
 
-using Step = std::variant<ByteLevel, Metaspace, Whitespace, WhitespaceSplit, Punctuation, Digits,
-                          CharDelimiterSplit, Bert, Split>;
+using Step = std::variant<ByteLevel, Metaspace, Whitespace, WhitespaceSplit, Punctuation, Digits, CharDelimiterSplit,
+                          Bert, Split, UnicodeScripts, FixedLength>;
 
 }  // namespace pre_tokenizer
 
@@ -73,6 +77,7 @@ class PieceCutter {
   AlignedText* text_ = nullptr;
   std::vector<Piece> pieces_, next_, words_;
   std::vector<Match> matches_;
+  std::vector<Regex::Match> found_;
 };
 
 }  // namespace glossa

@@ -69,7 +69,7 @@ std::string Tokenizer::hash() const {
 }
 
 void Tokenizer::encode(std::string_view text, std::vector<Token>& ids, bool special) const {
-  const TokenizerState::Lease work(*state_);
+  const TokenizerState::Lease work = state_->lease();
   state_->encode(text, nullptr, *work);
   state_->append_result(*work, special, ids);
 }
@@ -84,14 +84,17 @@ void Tokenizer::encode(std::string_view text, const BpeDropout& how, std::vector
                        bool special) const {
   check(how.probability >= 0 && how.probability <= 1, Code::bad_value,
         "BPE-dropout of {}; it is a probability, from 0 to 1", how.probability);
-  const TokenizerState::Lease work(*state_);
+  check(how.probability == 0 || std::holds_alternative<BpeModel>(parts().model), Code::bad_value,
+        "BPE-dropout of {}: {} is no model of byte-pair encoding, and has no merges to pass over", how.probability,
+        parts().origin);
+  const TokenizerState::Lease work = state_->lease();
   DropoutNumbers numbers(how.probability, how.seed, how.sample);
   state_->encode(text, how.probability > 0 ? &numbers : nullptr, *work);
   state_->append_result(*work, special, ids);
 }
 
 Encoding Tokenizer::encode_with_offsets(std::string_view text, bool special) const {
-  const TokenizerState::Lease work(*state_);
+  const TokenizerState::Lease work = state_->lease();
   Encoding encoding;
   state_->encode_with_offsets(text, *work, encoding);
   post_process(parts().post_processor, text, special, encoding);

@@ -34,12 +34,6 @@ bool needs_tracking(const TokenizerParts& parts) {
   return false;
 }
 
-std::size_t thread_number() {
-  static std::atomic<std::size_t> threads{0};
-  thread_local const std::size_t number = threads++;
-  return number;
-}
-
 }  // namespace
 
 TokenizerState::TokenizerState(TokenizerParts parts)
@@ -47,15 +41,16 @@ TokenizerState::TokenizerState(TokenizerParts parts)
       bytes_(gives_bytes(parts_.pre_tokenizer)),
       takes_bytes_(parts_.normalizer.empty() && steps_take_bytes(parts_.pre_tokenizer)),
       tracks_(needs_tracking(parts_)),
+      encoder_(parts_.model, bytes_, parts_.origin),
+      size_(parts_.vocabulary().size()),
       frame_(frame_of(parts_.post_processor)) {
-  if (const auto* model = std::get_if<BpeModel>(&parts_.model)) bpe_.emplace(*model, bytes_, parts_.origin);
-  const Token known = parts_.vocabulary().size();
   std::vector<AddedTokenFinder::Pattern> patterns, normalized_patterns;
   for (const AddedToken& token : parts_.added_tokens) {
     const std::string piece = token.normalized ? normalize(parts_.normalizer, token.content) : token.content;
     (token.normalized ? normalized_patterns : patterns).push_back({&token, piece});
     added_[token.id] = {piece, token.special};
-    if (token.id >= known) beyond_model_[token.content] = token.id;
+    if (parts_.vocabulary().find(token.content) < 0) beyond_model_[token.content] = token.id;
+    size_ = std::max(size_, token.id + 1);
   }
   finder_ = AddedTokenFinder(patterns);
   normalized_finder_ = AddedTokenFinder(normalized_patterns);
@@ -69,28 +64,14 @@ TokenizerState::TokenizerState(TokenizerParts parts)
   }
 }
 
-TokenizerState::~TokenizerState() {
-  for (auto& slot : workspaces_) delete slot.load();
-}
-
 void TokenizerState::check_ids_of_post_processor() const {
   check(frame_.before.size() + frame_.after.size() <= kMostAround, Code::tokenizer,
         "{}: post_processor: {} tokens around each text; at most {} are allowed", parts_.origin,
         frame_.before.size() + frame_.after.size(), kMostAround);
   for (const auto* ids : {&frame_.before, &frame_.after})
     for (const Token id : *ids)
-      check(id < size(), Code::tokenizer, "{}: post_processor: the id {} does not exist; there are {} tokens",
-            parts_.origin, id, size());
-}
-
-TokenizerState::Lease::Lease(const TokenizerState& state)
-    : slot_(state.workspaces_[thread_number() % state.workspaces_.size()]),
-      workspace_(slot_.exchange(nullptr)) {
-  if (!workspace_) workspace_ = new TokenizerWorkspace;
-}
-
-TokenizerState::Lease::~Lease() {
-  delete slot_.exchange(workspace_);
+      check(has(id), Code::tokenizer, "{}: post_processor: the id {} does not exist; ids go from 0 to {}",
+            parts_.origin, id, size() - 1);
 }
 
 // ---- encoding
@@ -181,7 +162,6 @@ void TokenizerState::encode_pieces(std::string_view text, const std::vector<Piec
 
 void TokenizerState::encode_word(std::string_view word, DropoutNumbers* dropout,
                                  TokenizerWorkspace& work) const {
-  if (!bpe_) return work.put(word_id(word, work.name));
   const bool remembered = word.size() <= WordCache::kLongWord && !dropout;
   std::span<const Token> known;
   if (remembered && work.words.find(word, known)) {
@@ -190,22 +170,12 @@ void TokenizerState::encode_word(std::string_view word, DropoutNumbers* dropout,
     work.count += known.size();
     return;
   }
-  const auto& symbols = bpe_->encode(word, work.bpe, dropout);
+  const auto& symbols = encoder_.encode(word, work.model, dropout);
   work.make_room(symbols.size());
   const std::size_t before = work.count;
   for (const Symbol& s : symbols) work.ids[work.count++] = s.id;
   if (remembered && (word.size() > WordCache::kShortWord || symbols.size() > WordCache::kShortTokens))
     work.words.put(word, {work.ids.data() + before, symbols.size()});
-}
-
-Token TokenizerState::word_id(std::string_view word, std::string& name) const {
-  if (bytes_) word = name = to_byte_names(word);
-  if (const Token id = parts_.vocabulary().find(word); id >= 0) return id;
-  const std::string& unk = std::get<WordLevelModel>(parts_.model).unk_token;
-  const Token id = parts_.vocabulary().find(unk);
-  check(id >= 0, Code::tokenizer, "{}: the word {} is not in the vocabulary, and neither is the unk_token {}",
-        parts_.origin, quoted(word), quoted(unk));
-  return id;
 }
 
 void TokenizerState::encode_with_offsets(std::string_view text, TokenizerWorkspace& work,
@@ -228,12 +198,12 @@ void TokenizerState::encode_with_offsets(std::string_view text, TokenizerWorkspa
     void section(AlignedText& section) {
       for (const Piece& piece : work.cutter.cut(state.parts_.pre_tokenizer, section)) {
         const std::string_view word = section.view().substr(piece.begin, piece.end - piece.begin);
-        if (!state.bpe_) {
-          token(state.word_id(word, work.name), section.source(piece.begin, piece.end));
-          continue;
-        }
         std::uint32_t at = piece.begin;
-        for (const Symbol& s : state.bpe_->encode(word, work.bpe)) {
+        for (const Symbol& s : state.encoder_.encode(word, work.model)) {
+          if (s.size == 0) {  // one more of the bytes of an unknown piece
+            token(s.id, encoding.offsets.back());
+            continue;
+          }
           // Affixes may have bytes of their own, which are none of the text's.
           const std::uint32_t begin = std::min(at, piece.end - 1);
           const std::uint32_t end = std::clamp(at + s.size, begin + 1, piece.end);
@@ -254,8 +224,8 @@ Token TokenizerState::find(std::string_view piece) const {
 }
 
 void TokenizerState::check_id(Token id) const {
-  check(id >= 0 && id < size(), Code::tokenizer, "{}: there is no token {}; ids go from 0 to {}",
-        parts_.origin, id, size() - 1);
+  check(has(id), Code::tokenizer, "{}: there is no token {}; ids go from 0 to {}{}", parts_.origin, id, size() - 1,
+        id >= 0 && id < size() ? ", with gaps" : "");
 }
 
 std::string_view TokenizerState::piece(Token id) const {

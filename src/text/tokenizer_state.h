@@ -1,7 +1,5 @@
 // tokenizer_state.h -- a tokenizer made ready: its parts, and what encoding and decoding need beside them.
 #pragma once
-#include <array>
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -10,6 +8,7 @@
 #include "text/parts.h"
 #include "text/tokenizer.h"
 #include "text/word_cache.h"
+#include "text/workspaces.h"
 
 namespace glossa {
 
@@ -18,11 +17,10 @@ struct TokenizerWorkspace {
   AlignedText text, part;
   std::vector<FoundToken> found, found_normalized;
   PieceCutter cutter;
-  Bpe::Scratch bpe;
+  Encoder::Scratch model;
   WordCache words;
   std::vector<Token> ids;  // [capacity]; the first `count` are the result
   std::size_t count = 0;
-  std::string name;
 
   void make_room(std::size_t more) {
     if (count + more > ids.size()) ids.resize(2 * (count + more));
@@ -36,11 +34,10 @@ struct TokenizerWorkspace {
 class TokenizerState {
  public:
   explicit TokenizerState(TokenizerParts parts);
-  ~TokenizerState();
 
   const TokenizerParts& parts() const { return parts_; }
   const Frame& frame() const { return frame_; }
-  Token size() const { return static_cast<Token>(parts_.vocabulary().size() + beyond_model_.size()); }
+  Token size() const { return size_; }
   bool takes_bytes() const { return takes_bytes_; }
 
   // The ids of a text, without those of the post-processor, in the workspace.
@@ -50,22 +47,14 @@ class TokenizerState {
   void encode_with_offsets(std::string_view text, TokenizerWorkspace& work, Encoding& encoding) const;
 
   Token find(std::string_view piece) const;
+  bool has(Token id) const { return added_.contains(id) || parts_.vocabulary().has(id); }
   std::string_view piece(Token id) const;  // as the decoder gets it
   bool is_special(Token id) const;
   void check_id(Token id) const;
   std::string decode(std::span<const Token> ids, bool skip_special, bool exact) const;
 
-  // A workspace for the calling thread, for as long as the object lives.
-  class Lease {
-   public:
-    explicit Lease(const TokenizerState& state);
-    ~Lease();
-    TokenizerWorkspace& operator*() const { return *workspace_; }
-
-   private:
-    std::atomic<TokenizerWorkspace*>& slot_;
-    TokenizerWorkspace* workspace_;
-  };
+  using Lease = Workspaces<TokenizerWorkspace>::Lease;
+  Lease lease() const { return Lease(workspaces_); }
 
  private:
   struct Added {
@@ -78,22 +67,21 @@ class TokenizerState {
   void encode_pieces(std::string_view text, const std::vector<Piece>& pieces, DropoutNumbers* dropout,
                      TokenizerWorkspace& work) const;
   void encode_word(std::string_view word, DropoutNumbers* dropout, TokenizerWorkspace& work) const;
-  Token word_id(std::string_view word, std::string& name) const;
 
   TokenizerParts parts_;
   bool bytes_, takes_bytes_,
       tracks_;  // pieces are bytes; so may be texts; prepending asks where a piece begins
-  std::optional<Bpe> bpe_;
+  Encoder encoder_;
   AddedTokenFinder finder_, normalized_finder_;
   std::unordered_map<Token, Added> added_;
   std::unordered_map<std::string, Token>
       beyond_model_;  // added tokens that the model's vocabulary does not have
+  Token size_;  // more than all ids
   Frame frame_;
   // Where the only decoder is ByteLevel: the bytes of all tokens, end to end.
   std::string decoded_;
   std::vector<std::uint64_t> decoded_ends_;
-  // Free workspaces; a thread looks in a slot of its own first, so that it finds what it knows.
-  mutable std::array<std::atomic<TokenizerWorkspace*>, 64> workspaces_{};
+  Workspaces<TokenizerWorkspace> workspaces_{[] { return std::make_unique<TokenizerWorkspace>(); }};
 };
 
 }  // namespace glossa

@@ -1,4 +1,4 @@
-// vocabulary.h -- pieces by id and ids by piece. Ids count from 0 without gaps.
+// vocabulary.h -- pieces by id and ids by piece. Ids count from 0; some may have no piece.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,16 +14,24 @@ class Vocabulary {
   Vocabulary();
   // The id of a piece that is new, or -1 if it is there already.
   Token add(std::string_view piece);
+  // The next id for a piece that may be there already: find gives the last id of equal pieces.
+  Token append(std::string_view piece);
+  void skip();                               // leaves the next id without a piece
   Token find(std::string_view piece) const;  // -1 if it is not there
+  bool has(Token id) const;
+  // Of an id without a piece: nothing.
   std::string_view operator[](Token id) const {
     return std::string_view(bytes_).substr(ends_[id], ends_[id + 1] - ends_[id]);
   }
-  Token size() const { return static_cast<Token>(ends_.size() - 1); }
+  Token size() const { return static_cast<Token>(ends_.size() - 1); }  // ids are less than this
+  Token count() const { return size() - static_cast<Token>(skipped_.size()); }  // pieces
 
  private:
+  std::size_t slot_of(std::string_view piece) const;  // where it is or would be
   void grow();
   std::string bytes_;                // of all pieces, end to end
   std::vector<std::uint64_t> ends_;  // [size + 1] where the piece before ends
+  std::vector<Token> skipped_;       // ids without a piece, from the least on
   std::vector<Token> slots_;         // open addressing, at most half full; -1: free
 };
 

@@ -1,3 +1,4 @@
+#include "base/base64.h"
 #include "base/json.h"
 #include "text/tokenizer_json.h"
 
@@ -9,8 +10,15 @@ OrderedJson or_null(const std::optional<T>& value) {
   return value ? OrderedJson(*value) : OrderedJson();
 }
 
-OrderedJson literal(const std::string& pattern) {
-  return {{"String", pattern}};
+struct WritePattern {
+  OrderedJson operator()(const std::string& text) const { return {{"String", text}}; }
+  OrderedJson operator()(WordPattern words) const { return {{"Regex", expression_of(words)}}; }
+  OrderedJson operator()(const Regex& regex) const { return {{"Regex", regex.expression()}}; }
+};
+
+template <class Pattern>
+OrderedJson pattern_json(const Pattern& pattern) {
+  return std::visit(WritePattern{}, pattern);
 }
 
 template <class ByteLevel>
@@ -32,7 +40,7 @@ struct WriteNormalizer {
   }
   OrderedJson operator()(const normalizer::StripAccents&) const { return {{"type", "StripAccents"}}; }
   OrderedJson operator()(const normalizer::Replace& s) const {
-    return {{"type", "Replace"}, {"pattern", literal(s.pattern)}, {"content", s.content}};
+    return {{"type", "Replace"}, {"pattern", pattern_json(s.pattern)}, {"content", s.content}};
   }
   OrderedJson operator()(const normalizer::Prepend& s) const {
     return {{"type", "Prepend"}, {"prepend", s.text}};
@@ -45,6 +53,10 @@ struct WriteNormalizer {
             {"lowercase", s.lowercase}};
   }
   OrderedJson operator()(const normalizer::ByteLevel&) const { return {{"type", "ByteLevel"}}; }
+  OrderedJson operator()(const normalizer::Nmt&) const { return {{"type", "Nmt"}}; }
+  OrderedJson operator()(const normalizer::Precompiled& s) const {
+    return {{"type", "Precompiled"}, {"precompiled_charsmap", to_base64(s.charsmap.bytes())}};
+  }
 };
 
 const char* name_of(pre_tokenizer::Behavior behavior) {
@@ -77,12 +89,14 @@ struct WritePreTokenizer {
   }
   OrderedJson operator()(const pre_tokenizer::Bert&) const { return {{"type", "BertPreTokenizer"}}; }
   OrderedJson operator()(const pre_tokenizer::Split& s) const {
-    const auto* words = std::get_if<WordPattern>(&s.pattern);
     return {{"type", "Split"},
-            {"pattern", words ? OrderedJson{{"Regex", expression_of(*words)}}
-                              : literal(std::get<std::string>(s.pattern))},
+            {"pattern", pattern_json(s.pattern)},
             {"behavior", name_of(s.behavior)},
             {"invert", s.invert}};
+  }
+  OrderedJson operator()(const pre_tokenizer::UnicodeScripts&) const { return {{"type", "UnicodeScripts"}}; }
+  OrderedJson operator()(const pre_tokenizer::FixedLength& s) const {
+    return {{"type", "FixedLength"}, {"length", s.length}};
   }
 };
 
@@ -126,6 +140,15 @@ struct WritePostProcessor {
 };
 
 struct WriteDecoder {
+  OrderedJson operator()(const decoder::WordPiece& s) const {
+    return {{"type", "WordPiece"}, {"prefix", s.prefix}, {"cleanup", s.cleanup}};
+  }
+  OrderedJson operator()(const decoder::Ctc& s) const {
+    return {{"type", "CTC"},
+            {"pad_token", s.pad_token},
+            {"word_delimiter_token", s.word_delimiter_token},
+            {"cleanup", s.cleanup}};
+  }
   OrderedJson operator()(const decoder::ByteLevel& s) const { return byte_level(s); }
   OrderedJson operator()(const decoder::Metaspace& s) const {
     return {{"type", "Metaspace"},
@@ -142,7 +165,7 @@ struct WriteDecoder {
     return {{"type", "Strip"}, {"content", s.content}, {"start", s.start}, {"stop", s.stop}};
   }
   OrderedJson operator()(const decoder::Replace& s) const {
-    return {{"type", "Replace"}, {"pattern", literal(s.pattern)}, {"content", s.content}};
+    return {{"type", "Replace"}, {"pattern", pattern_json(s.pattern)}, {"content", s.content}};
   }
 };
 
@@ -160,8 +183,9 @@ OrderedJson vocabulary_json(const Vocabulary& vocabulary) {
   OrderedJson::object_t pieces;  // appended without the look-up for equal keys that the document would make
   pieces.reserve(static_cast<std::size_t>(vocabulary.size()));
   for (Token id = 0; id < vocabulary.size(); ++id)
-    static_cast<std::vector<std::pair<const std::string, OrderedJson>>&>(pieces).emplace_back(vocabulary[id],
-                                                                                              id);
+    if (vocabulary.has(id))
+      static_cast<std::vector<std::pair<const std::string, OrderedJson>>&>(pieces).emplace_back(vocabulary[id],
+                                                                                                id);
   return pieces;
 }
 
@@ -180,6 +204,22 @@ struct WriteModel {
             {"ignore_merges", m.ignore_merges},
             {"vocab", vocabulary_json(m.vocabulary)},
             {"merges", std::move(merges)}};
+  }
+  OrderedJson operator()(const WordPieceModel& m) const {
+    return {{"type", "WordPiece"},
+            {"unk_token", m.unk_token},
+            {"continuing_subword_prefix", m.continuing_subword_prefix},
+            {"max_input_chars_per_word", m.max_input_chars_per_word},
+            {"vocab", vocabulary_json(m.vocabulary)}};
+  }
+  OrderedJson operator()(const UnigramModel& m) const {
+    OrderedJson pieces = OrderedJson::array();
+    for (Token id = 0; id < m.vocabulary.size(); ++id)
+      pieces.push_back(OrderedJson::array({m.vocabulary[id], m.scores[static_cast<std::size_t>(id)]}));
+    return {{"type", "Unigram"},
+            {"unk_id", or_null(m.unk_id)},
+            {"vocab", std::move(pieces)},
+            {"byte_fallback", m.byte_fallback}};
   }
   OrderedJson operator()(const WordLevelModel& m) const {
     return {{"type", "WordLevel"}, {"vocab", vocabulary_json(m.vocabulary)}, {"unk_token", m.unk_token}};
