@@ -8,6 +8,7 @@ a time.
     python tools/make_unicode_classes.py > src/text/unicode_classes.inc
     python tools/make_unicode_classes.py properties > src/text/unicode_properties.inc
 """
+import base64
 import ctypes
 import struct
 import sys
@@ -211,20 +212,29 @@ def scripts():
     return {c: (by_name.get(c, -1), known[c]) for c in CHARACTERS if c in by_name or known[c] >= 0}
 
 
+def charsmap_of(rules):
+    """SentencePiece's precompiled_charsmap of {text: what it becomes}, in base64."""
+    values, texts = {}, b""
+    for key, becomes in rules.items():
+        values[key.encode()] = len(texts)
+        texts += becomes.encode() + b"\0"
+    nodes = sorted({key[:size] for key in values for size in range(len(key) + 1)})
+    base = {node: 256 * (i + 1) for i, node in enumerate(nodes)}  # each node has a block of its own for its children
+    units = [0] * (256 * (len(nodes) + 1))
+    def offset_bits(offset):
+        return offset << 10 if offset < 1 << 21 else offset >> 8 << 10 | 1 << 9
+    for node in nodes:
+        here = base[node[:-1]] ^ node[-1] if node else 0
+        units[here] = offset_bits(here ^ base[node]) | (node[-1] if node else 0) | (node in values) << 8
+        if node in values:
+            units[base[node]] = 1 << 31 | values[node]
+    blob = struct.pack("<I", 4 * len(units)) + struct.pack(f"<{len(units)}I", *units) + texts
+    return base64.b64encode(blob).decode()
+
+
 def charsmap(character):
     """A Precompiled normalizer that makes one character an x."""
-    units, here, key = {}, 0, character.encode()
-    units[0] = 256 << 10  # the root's children are at 256 ^ byte
-    for i, byte in enumerate(key):
-        here = 256 * (i + 1) ^ byte
-        base = 256 * (i + 2)  # of the children of this one, or of its value
-        offset = here ^ base
-        units[here] = offset << 10 | byte | ((1 << 8) if i + 1 == len(key) else 0)
-        here = base
-    units[here] = 1 << 31
-    array = [units.get(i, 0) for i in range(256 * (len(key) + 2))]
-    blob = struct.pack("<I", 4 * len(array)) + struct.pack(f"<{len(array)}I", *array) + b"x\0"
-    return normalizers.Precompiled(blob)
+    return normalizers.Precompiled(base64.b64decode(charsmap_of({character: "x"})))
 
 
 def grapheme_breaks(linked):

@@ -30,6 +30,7 @@ constexpr std::int64_t kGrain = 32;  // lines for one task
 struct LineInput {
   std::string path = "-";
   bool replace_invalid = false;
+  bool json_lines = false;  // texts are JSON strings
 
   LineReader open() const {
     TextOptions options;
@@ -50,6 +51,20 @@ void add_input_options(CLI::App& command, LineInput& input) {
       ->capture_default_str();
   command.add_flag("--replace-invalid", input.replace_invalid,
                    "U+FFFD in the place of bytes that are not UTF-8");
+}
+
+void add_json_lines_option(CLI::App& command, LineInput& input) {
+  command.add_flag("--json-lines", input.json_lines,
+                   "Each text is a JSON string, such as \"two\\nlines\", and may have line ends");
+}
+
+// The text of a line of input.
+std::string text_of(const LineInput& input, std::string_view line, std::uint64_t number) {
+  if (!input.json_lines) return std::string(line);
+  const std::string place = fmt::format("{}: line {}", input.path == "-" ? "standard input" : shown(input.path), number);
+  const Json json = parse_json(line, place);
+  check(json.is_string(), Code::text_data, "{}: found {}, wanted a JSON string", place, quoted(line));
+  return json.get<std::string>();
 }
 
 // Writes what `convert` makes of each line, in order, on all threads. Its second argument is the line's
@@ -98,7 +113,8 @@ std::string as_json(const Encoding& encoding) {
 void encode(const EncodeOptions& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   const bool special = !o.no_special;
-  convert_lines(o.input, [&](std::string_view line, std::uint64_t number) {
+  convert_lines(o.input, [&](std::string_view given, std::uint64_t number) {
+    const std::string line = text_of(o.input, given, number);
     if (o.json) return as_json(tokenizer.encode_with_offsets(line, special));
     std::vector<Token> ids;
     tokenizer.encode(line, BpeDropout{o.dropout, o.seed, number}, ids, special);
@@ -117,6 +133,7 @@ void add_encode(CLI::App& program) {
   const auto o = std::make_shared<EncodeOptions>();
   command->add_option("-m,--model", o->model, "A directory with a tokenizer.json, or the file")->required();
   add_input_options(*command, o->input);
+  add_json_lines_option(*command, o->input);
   auto* pieces = command->add_flag("--pieces", o->pieces, "The tokens themselves in the place of their ids");
   auto* json = command->add_flag("--json", o->json,
                                  "An object for each line: ids, pieces, and offsets in bytes of the line");
@@ -167,7 +184,8 @@ void decode(const DecodeOptions& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   convert_lines(o.input, [&](std::string_view line, std::uint64_t number) {
     const std::string name = o.input.path == "-" ? "standard input" : shown(o.input.path);
-    return tokenizer.decode(parse_ids(line, tokenizer.size(), name, number), o.skip_special);
+    const std::string text = tokenizer.decode(parse_ids(line, tokenizer.size(), name, number), o.skip_special);
+    return o.input.json_lines ? Json(text).dump() : text;
   });
 }
 
@@ -177,6 +195,7 @@ void add_decode(CLI::App& program) {
   const auto o = std::make_shared<DecodeOptions>();
   command->add_option("-m,--model", o->model, "A directory with a tokenizer.json, or the file")->required();
   add_input_options(*command, o->input);
+  add_json_lines_option(*command, o->input);
   command->add_flag("--skip-special", o->skip_special, "Leave out special tokens, such as </s>");
   add_threads_option(*command);
   command->footer(

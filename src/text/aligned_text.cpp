@@ -41,10 +41,13 @@ Rewrite::Rewrite(AlignedText& text) : text_(text) {
   }
 }
 
-void Rewrite::keep(std::uint32_t begin, std::uint32_t end) {
-  text_.spare_text_.append(text_.view_, begin, end - begin);
+void Rewrite::write_kept() {
+  if (kept_begin_ == kept_end_) return;
+  text_.spare_text_.append(text_.view_, kept_begin_, kept_end_ - kept_begin_);
   if (text_.tracked_)
-    text_.spare_from_.insert(text_.spare_from_.end(), text_.from_.begin() + begin, text_.from_.begin() + end);
+    text_.spare_from_.insert(text_.spare_from_.end(), text_.from_.begin() + kept_begin_,
+                             text_.from_.begin() + kept_end_);
+  kept_begin_ = kept_end_;
 }
 
 void Rewrite::check_size(std::size_t more) const {
@@ -56,6 +59,7 @@ void Rewrite::check_size(std::size_t more) const {
 }
 
 void Rewrite::put(std::string_view text, std::uint32_t begin, std::uint32_t end) {
+  write_kept();
   check_size(text.size());
   text_.spare_text_ += text;
   if (text_.tracked_)
@@ -64,6 +68,7 @@ void Rewrite::put(std::string_view text, std::uint32_t begin, std::uint32_t end)
 }
 
 void Rewrite::finish() {
+  write_kept();
   check_size(0);
   text_.text_.swap(text_.spare_text_);
   text_.from_.swap(text_.spare_from_);

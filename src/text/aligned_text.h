@@ -44,16 +44,23 @@ class Rewrite {
   explicit Rewrite(AlignedText& text);
   bool tracks() const { return text_.tracked_; }
   // Bytes [begin, end) as they are.
-  void keep(std::uint32_t begin, std::uint32_t end);
+  void keep(std::uint32_t begin, std::uint32_t end) {
+    if (begin != kept_end_) write_kept(), kept_begin_ = begin;
+    kept_end_ = end;
+  }
   // `text` in the place of bytes [begin, end), at least one.
   void put(std::string_view text, std::uint32_t begin, std::uint32_t end);
-  std::uint32_t size() const { return static_cast<std::uint32_t>(text_.spare_text_.size()); }
+  std::uint32_t size() const {
+    return static_cast<std::uint32_t>(text_.spare_text_.size()) + kept_end_ - kept_begin_;
+  }
   void finish();  // the text is the new one from here on
 
  private:
   void check_size(std::size_t more) const;
+  void write_kept();
 
   AlignedText& text_;
+  std::uint32_t kept_begin_ = 0, kept_end_ = 0;  // bytes to keep that are not written yet: they come in runs
 };
 
 }  // namespace glossa

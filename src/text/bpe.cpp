@@ -17,6 +17,7 @@ constexpr std::size_t kShortWord = 64;
 // With dropout, longer words are merged in parts of so many symbols, since every step asks again for every
 // pair.
 constexpr std::size_t kDropoutWord = 256;
+constexpr std::string_view kMark = "\xE2\x96\x81";
 
 std::uint64_t pair_of(Token left, Token right) {
   return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 | static_cast<std::uint32_t>(right);
@@ -33,6 +34,7 @@ Bpe::Bpe(const BpeModel& model, bool bytes, std::string_view origin)
       origin_(origin),
       bytes_(bytes),
       plain_(model.continuing_subword_prefix.value_or("").empty() && model.end_of_word_suffix.value_or("").empty()) {
+  marked_ = !bytes && plain_ && !model.ignore_merges && model.vocabulary.find(kMark) >= 0;
   if (model.unk_token) unk_ = model.vocabulary.find(*model.unk_token);
   for (int b = 0; b < 256; ++b) {
     byte_ids_[b] = model.vocabulary.find(byte_names()[b]);
@@ -56,6 +58,7 @@ void Bpe::add_merge(std::uint32_t rank) {
   check(id >= 0, Code::tokenizer, "{}: model.merges[{}]: {} and {} make {}, which is not in the vocabulary",
         origin_, rank, quoted(a), quoted(b), quoted(joined));
   merged_.push_back(id);
+  note_marks(joined);
   const std::uint64_t pair = pair_of(left, right);
   std::size_t slot = hash_mix(pair, hash_seed());
   for (;; ++slot) {
@@ -65,6 +68,31 @@ void Bpe::add_merge(std::uint32_t rank) {
           origin_, s.rank, rank, quoted(a), quoted(b));
   }
   slots_[slot] = {pair, rank};
+}
+
+void Bpe::note_marks(std::string_view joined) {
+  for (std::size_t at = 0; (at = joined.find(kMark, at)) != joined.npos; at += kMark.size()) {
+    if (at == 0 || joined.substr(0, at).ends_with(kMark)) continue;
+    if (std::find(before_mark_.begin(), before_mark_.end(), joined[at - 1]) == before_mark_.end())
+      before_mark_.push_back(joined[at - 1]);
+  }
+}
+
+// Whether what comes behind a text, a mark, has no effect on the tokens of its last character.
+bool Bpe::cuts_after(std::string_view text) const {
+  const char last = text.back();
+  if (std::find(before_mark_.begin(), before_mark_.end(), last) != before_mark_.end()) return false;
+  std::size_t begin = text.size() - 1;
+  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+  const std::string_view character = text.substr(begin);
+  return character != kMark && model_.vocabulary.find(character) >= 0;
+}
+
+std::size_t Bpe::part_of(std::string_view word) const {
+  if (marked_)
+    for (std::size_t at = 1; (at = word.find(kMark, at)) != word.npos; at += kMark.size())
+      if (cuts_after(word.substr(0, at))) return at;
+  return word.size();
 }
 
 std::uint32_t Bpe::rank_of(Token left, Token right) const {

@@ -61,6 +61,11 @@ class Bpe {
   const std::vector<Symbol>& encode(std::string_view word, Scratch& scratch,
                                     DropoutNumbers* dropout = nullptr) const;
 
+  // The bytes of a first part of a word that has the same tokens alone: up to a U+2581, SentencePiece's mark of words,
+  // if it and the character before are pieces and no merge joins them. Where nothing cuts texts into words, they are
+  // found so.
+  std::size_t part_of(std::string_view word) const;
+
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
   struct Slot {
@@ -71,6 +76,8 @@ class Bpe {
   class LongWord;
 
   void add_merge(std::uint32_t rank);
+  void note_marks(std::string_view joined);
+  bool cuts_after(std::string_view text) const;
   std::uint32_t rank_of(Token left, Token right) const;
   bool begin_plain_bytes(std::string_view word, std::vector<Symbol>& symbols) const;
   void begin(std::string_view word, Scratch& scratch) const;
@@ -87,6 +94,8 @@ class Bpe {
   std::array<Token, 256> fallback_ids_;  // of <0x00>..., or -1
   std::vector<Slot> slots_;              // pairs of merges, open addressing, at most half full
   std::vector<Token> merged_;            // by rank
+  bool marked_;                          // U+2581 is a piece, and words may be cut before it
+  std::vector<char> before_mark_;        // last bytes of characters that some merged piece has before a U+2581
 };
 
 }  // namespace glossa

@@ -25,6 +25,7 @@ struct Charsmap::Rules {
   std::string bytes;
   std::vector<Unit> units;
   std::string_view texts;  // what strings become, each with a zero byte behind it
+  bool kept[128];          // of ASCII
 
   std::string_view text_at(std::uint32_t place) const {
     const std::string_view rest = texts.substr(place);
@@ -74,7 +75,15 @@ Charsmap::Charsmap(std::string_view bytes, std::string_view where) {
       if (const std::uint32_t child = base ^ byte; child < units.size() && units[child].label() == byte)
         open_base(child ^ units[child].offset(), units[child].has_value());
   }
+  for (std::uint32_t c = 0; c < 128; ++c) {
+    const std::uint32_t child = units[0].offset() ^ c;
+    rules->kept[c] = c == 0 || child >= units.size() || units[child].label() != c || !units[child].has_value();
+  }
   rules_ = std::move(rules);
+}
+
+bool Charsmap::keeps(unsigned char c) const {
+  return rules_->kept[c];
 }
 
 const std::string& Charsmap::bytes() const {

@@ -18,6 +18,8 @@ class Charsmap {
   const std::string& bytes() const;
   // What the shortest rule that `text` begins with makes of it; nothing if there is none. Good while this lives.
   std::optional<std::string_view> shortest(std::string_view text) const;
+  // Whether a character of ASCII alone stays as it is.
+  bool keeps(unsigned char c) const;
 
  private:
   struct Rules;

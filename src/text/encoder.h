@@ -34,6 +34,11 @@ class Encoder {
   };
   // The symbols of a word, good until the scratch memory is used again. `dropout`, of BPE alone, may be null.
   const std::vector<Symbol>& encode(std::string_view word, Scratch& scratch, DropoutNumbers* dropout = nullptr) const;
+  // The bytes of a first part of a word that has the same tokens alone.
+  std::size_t part_of(std::string_view word) const {
+    const auto* bpe = std::get_if<Bpe>(&model_);
+    return bpe ? bpe->part_of(word) : word.size();
+  }
 
  private:
   struct WordLevel {

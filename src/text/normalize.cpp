@@ -167,6 +167,10 @@ class UnicodeForm {
 
 void lower(AlignedText& text) {
   each_character(text, [](Rewrite& rewrite, char32_t c, Position begin, Position end) {
+    if (c < 0x80) {
+      const char small = static_cast<char>(c | 0x20);
+      return c >= 'A' && c <= 'Z' ? rewrite.put({&small, 1}, begin, end) : rewrite.keep(begin, end);
+    }
     if (c == 0x130) return rewrite.put("i\xCC\x87", begin, end);  // the one character that becomes two
     const char32_t l = lower_case_of(c);
     if (l == c) return rewrite.keep(begin, end);
@@ -243,19 +247,20 @@ bool is_chinese(char32_t c) {  // of BERT; the gap from U+2B820 on is the librar
 
 void bert(AlignedText& text, const normalizer::Bert& how) {
   const CharClasses& of = CharClasses::get();
+  const bool ascii = ascii_end(text.view(), 0) == text.view().size();  // neither Chinese nor accents
   if (how.clean_text)
     each_character(text, [&](Rewrite& rewrite, char32_t c, Position begin, Position end) {
       const std::uint16_t classes = of[c];
       if (classes & char_class::bert_control) return;
       classes& char_class::space ? rewrite.put(" ", begin, end) : rewrite.keep(begin, end);
     });
-  if (how.handle_chinese_chars)
+  if (how.handle_chinese_chars && !ascii)
     each_character(text, [&](Rewrite& rewrite, char32_t c, Position begin, Position end) {
       if (is_chinese(c)) rewrite.put(" ", begin, end);
       rewrite.keep(begin, end);
       if (is_chinese(c)) rewrite.put(" ", begin, end);
     });
-  if (how.strip_accents.value_or(how.lowercase)) {
+  if (how.strip_accents.value_or(how.lowercase) && !ascii) {
     UnicodeForm{Normalization::nfd}(text);
     remove(text, char_class::bert_accent);
   }
@@ -298,11 +303,23 @@ void apply_charsmap(AlignedText& text, const Charsmap& charsmap) {
   constexpr Position kShortCluster = 5;  // bytes
   const std::string_view view = text.view();
   Rewrite rewrite(text);
+  const auto is_ascii = [&](Position at) { return static_cast<unsigned char>(view[at]) < 0x80; };
+  // What is left out at the beginning belongs to what comes first, as in the library's account.
+  const auto source = [&](Position begin) { return rewrite.size() == 0 ? 0 : begin; };
   for (Position at = 0; at < view.size();) {
-    const Position begin = at, end = static_cast<Position>(grapheme_end(view, begin));
+    const Position begin = at;
+    // A character of ASCII before another is a cluster, but for the end of a line.
+    while (at < view.size() && is_ascii(at) && view[at] != '\r' && charsmap.keeps(static_cast<unsigned char>(view[at])) &&
+           (at + 1 == view.size() || is_ascii(at + 1)) && source(at) == at)
+      ++at;
+    if (at > begin) {
+      rewrite.keep(begin, at);
+      continue;
+    }
+    const auto end = static_cast<Position>(grapheme_end(view, begin));
     if (end - begin <= kShortCluster) {
       if (const auto mapped = charsmap.shortest(view.substr(begin, end - begin))) {
-        put_mapped(rewrite, view, begin, end, *mapped);
+        put_mapped(rewrite, view, source(begin), end, *mapped);
         at = end;
         continue;
       }
@@ -311,7 +328,13 @@ void apply_charsmap(AlignedText& text, const Charsmap& charsmap) {
       const Position here = at;
       next_character(view, at);
       const auto mapped = charsmap.shortest(view.substr(here, at - here));
-      mapped ? put_mapped(rewrite, view, here, at, *mapped) : rewrite.keep(here, at);
+      if (mapped) {
+        put_mapped(rewrite, view, source(here), at, *mapped);
+      } else if (source(here) == here) {
+        rewrite.keep(here, at);
+      } else {
+        rewrite.put(view.substr(here, at - here), 0, at);
+      }
     }
   }
   rewrite.finish();

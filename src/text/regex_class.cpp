@@ -34,7 +34,7 @@ class ClassParser {
     in_.take(']');
     meet();
     CharSet set = std::move(*met);
-    if (options_.ignore_case) set = with_other_cases(set);
+    if (options_.ignore_case && depth == 0) set = with_other_cases(set);  // Oniguruma asks the outermost alone
     return negated ? ~set : set;
   }
 

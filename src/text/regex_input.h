@@ -36,9 +36,11 @@ class RegexInput {
   }
   // Whether `what` comes anywhere from here on.
   bool comes(std::string_view what) const { return text_.find(what, at_) != text_.npos; }
+  // Digits; without any the number stays as it is.
   bool take_number(std::uint32_t& number, std::uint32_t most) {
     const std::size_t begin = at_;
-    for (number = 0; !done() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
+    if (!done() && text_[at_] >= '0' && text_[at_] <= '9') number = 0;
+    for (; !done() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
       number = number * 10 + static_cast<std::uint32_t>(text_[at_] - '0');
       if (number > most) refuse(begin, "more than {} times", most);
     }

@@ -50,6 +50,7 @@ bool RegexMatcher::can_pass(const Bits& bits, std::uint32_t at, std::uint32_t be
     case Op::match: return true;
     case Op::set: return false;
     case Op::split: return has(bits, i.next) || has(bits, i.x);
+    case Op::again: return has(bits, i.next);
     case Op::edge: return has(bits, i.next) && program_.holds(i, before, after);
     case Op::ahead: return has(bits, i.next) && has(bits, i.x) != i.negated;
   }
@@ -111,20 +112,27 @@ void RegexMatcher::read_backwards(std::string_view text) {
   }
 }
 
-// The first way through instructions that consume nothing, to a character or the match.
+// The first way through instructions that consume nothing, to a character or the match. A loop goes on after a part
+// of nothing as backtracking engines do: with what is behind it.
 RegexMatcher::Number RegexMatcher::find_step(const Bits& bits, std::uint32_t at) {
   open_.assign(1, at);
   std::fill(seen_.begin(), seen_.end(), false);
+  std::uint32_t rounds = 0;  // of loops; bounded, for loops in loops could make as many as a power of two
   while (!open_.empty()) {
     at = open_.back();
     open_.pop_back();
-    if (!has(bits, at) || seen_[at]) continue;
-    seen_[at] = true;
     const RegexInstruction& i = program_[at];
+    if (!has(bits, at) || seen_[at]) continue;
+    seen_[at] = i.op != Op::again;  // the second time it leads on
+    if (i.op == Op::again && !seen_[i.next] && ++rounds < program_.size()) {
+      const RegexInstruction& loop = program_[i.next];
+      const auto part = seen_.begin() + at, end = seen_.begin() + std::max(loop.next, loop.x) + 1;
+      std::fill(part, end, false);  // what ended the part before may begin the next one
+    }
     if (i.op == Op::match) return kMatch;
     if (i.op == Op::set) return static_cast<Number>(i.next);
     if (i.op == Op::split) open_.push_back(i.x);
-    open_.push_back(i.next);
+    open_.push_back(i.op == Op::again && seen_[i.next] ? i.x : i.next);
   }
   return kNoMatch;
 }

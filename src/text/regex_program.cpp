@@ -16,6 +16,18 @@ using Kind = RegexNode::Kind;
 constexpr std::size_t kInstructions = 8192;
 constexpr std::size_t kClasses = 250;
 
+// Whether a node can match nothing.
+bool nullable(const RegexNode& node) {
+  const auto is_nullable = [](const RegexNode& part) { return nullable(part); };
+  switch (node.kind) {
+    case Kind::set: return false;
+    case Kind::sequence: return std::all_of(node.parts.begin(), node.parts.end(), is_nullable);
+    case Kind::choice: return std::any_of(node.parts.begin(), node.parts.end(), is_nullable);
+    case Kind::repeat: return node.least == 0 || nullable(node.parts[0]);
+    default: return true;
+  }
+}
+
 }  // namespace
 
 // Every node is compiled before what leads to it, so that it is known where to go on.
@@ -74,7 +86,8 @@ class RegexProgram::Compiler {
     const RegexNode& part = node.parts[0];
     if (node.most == RegexNode::kNoEnd) {
       const std::uint32_t loop = split(true, 0, 0);
-      const std::uint32_t again = compile(part, loop);
+      const std::uint32_t end = nullable(part) ? put({.op = Op::again, .next = loop, .x = next}) : loop;
+      const std::uint32_t again = compile(part, end);
       p_.code_[loop].next = node.greedy ? again : next;
       p_.code_[loop].x = node.greedy ? next : again;
       next = loop;

@@ -15,6 +15,7 @@ struct RegexInstruction {
     match,
     set,    // a character of set `x`, then `next`
     split,  // `next`, or else `x`
+    again,  // the end of a loop's part that may be of nothing: the loop `next`, or if it was of nothing `x` behind it
     edge,   // a condition, then `next`; its set, if it has one, is `x`
     ahead,  // the instructions from `x` on match here (or do not), then `next`
   };

@@ -306,7 +306,7 @@ class Parser {
     }
     if (c >= '1' && c <= '9') in_.refuse(begin, "back references are not supported");
     const RegexEscape e = parse_escape(in_, begin);
-    if (e.set) return set_node(options.ignore_case ? with_other_cases(*e.set) : *e.set);
+    if (e.set) return set_node(*e.set);  // in every case the same, as Oniguruma has it
     return literal(e.character, options);
   }
 

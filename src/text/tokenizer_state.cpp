@@ -140,24 +140,28 @@ void TokenizerState::append_result(const TokenizerWorkspace& work, bool special,
 
 void TokenizerState::encode_pieces(std::string_view text, const std::vector<Piece>& pieces,
                                    DropoutNumbers* dropout, TokenizerWorkspace& work) const {
-  for (const Piece& piece : pieces) {
-    const std::size_t size = piece.end - piece.begin;
-    const char* begin = text.data() + piece.begin;
-    if (size > WordCache::kShortWord || dropout) {
-      encode_word({begin, size}, dropout, work);
-      continue;
+  for (const Piece& piece : pieces)
+    for (std::uint32_t at = piece.begin; at < piece.end;) {
+      const std::size_t size = encoder_.part_of(text.substr(at, piece.end - at));
+      encode_part(text, at, size, dropout, work);
+      at += static_cast<std::uint32_t>(size);
     }
-    const auto key = WordCache::short_key(begin, size, piece.begin + 16 <= text.size());
-    work.make_room(4);
-    if (const auto* known = work.words.find(key)) {
-      std::memcpy(work.ids.data() + work.count, known->ids, sizeof known->ids);
-      work.count += known->count;
-      continue;
-    }
-    const std::size_t before = work.count;
-    encode_word({begin, size}, dropout, work);
-    work.words.put(key, {work.ids.data() + before, work.count - before});
+}
+
+void TokenizerState::encode_part(std::string_view text, std::size_t at, std::size_t size, DropoutNumbers* dropout,
+                                 TokenizerWorkspace& work) const {
+  const char* begin = text.data() + at;
+  if (size > WordCache::kShortWord || dropout) return encode_word({begin, size}, dropout, work);
+  const auto key = WordCache::short_key(begin, size, at + 16 <= text.size());
+  work.make_room(4);
+  if (const auto* known = work.words.find(key)) {
+    std::memcpy(work.ids.data() + work.count, known->ids, sizeof known->ids);
+    work.count += known->count;
+    return;
   }
+  const std::size_t before = work.count;
+  encode_word({begin, size}, dropout, work);
+  work.words.put(key, {work.ids.data() + before, work.count - before});
 }
 
 void TokenizerState::encode_word(std::string_view word, DropoutNumbers* dropout,

@@ -66,6 +66,8 @@ class TokenizerState {
   void each_section(std::string_view text, bool tracked, TokenizerWorkspace& work, Sink&& sink) const;
   void encode_pieces(std::string_view text, const std::vector<Piece>& pieces, DropoutNumbers* dropout,
                      TokenizerWorkspace& work) const;
+  void encode_part(std::string_view text, std::size_t at, std::size_t size, DropoutNumbers* dropout,
+                   TokenizerWorkspace& work) const;
   void encode_word(std::string_view word, DropoutNumbers* dropout, TokenizerWorkspace& work) const;
 
   TokenizerParts parts_;
