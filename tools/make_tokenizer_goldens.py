@@ -7,6 +7,7 @@ gives those of the first character only (it recomposes, and loses the others).
 
     python tools/make_tokenizer_goldens.py
 """
+import base64
 import json
 import os
 import pathlib
@@ -20,10 +21,22 @@ from tokenizers import pre_tokenizers as P
 from tokenizers import processors as R
 from tokenizers import trainers as T
 
+from make_unicode_classes import charsmap_of
+
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "tests" / "text" / "golden"
 SPECIALS = ["<pad>", "</s>", "<unk>"]
 CL100K = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
           r"|\s+(?!\S)|\s+")
+O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+         r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+         r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+DEEPSEEK = [r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
+            r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"
+            r"|\s*[\r\n]+|\s+(?!\S)|\s+"]
+CLIP = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+BLOOM = " ?[^(\\s|[.,!?…。，、।۔،])]+"
+RULES = {"ﬁ": "fi", "½": "1/2", "²": "2", "e\u0301": "é", "\n": " ", "\r": " ", "\t": " ", "\u200b": " ", "\ufeff": "", "\u00a0": " ", "\u3000": " ",
+         "Å": "A", "…": "..."}
 TEXTS = [
     "A dog runs across the beach, and another dog runs after it.",
     "Two men in blue shirts are standing on a ladder; the men's tools aren't there.",
@@ -150,6 +163,51 @@ def main():
                                                P.CharDelimiterSplit("n"), P.Split("s", "contiguous")]), None)
     make("affixes", None, P.Sequence([P.WhitespaceSplit(), P.Punctuation()]), D.BPEDecoder(),
          bpe(end_of_word_suffix="</w>", continuing_subword_prefix="##"))
+    components()
+
+
+def unigram(name, normalizer, pre_tokenizer, decoder, bytes=False, size=150):
+    tokenizer = Tokenizer(M.Unigram())
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizer or P.Metaspace()
+    tokenizer.train_from_iterator(TEXTS, T.UnigramTrainer(vocab_size=size, special_tokens=SPECIALS, unk_token="<unk>", show_progress=False))
+    j = json.loads(tokenizer.to_str())
+    j["model"]["vocab"] = [[piece, round(score, 6)] for piece, score in j["model"]["vocab"]]
+    if bytes:
+        j["model"]["vocab"] += [[f"<0x{b:02X}>", -20.0] for b in range(256)]
+        j["model"]["byte_fallback"] = True
+    if not pre_tokenizer:
+        j["pre_tokenizer"] = None
+    tokenizer = Tokenizer.from_str(json.dumps(j))
+    tokenizer.decoder = decoder
+    end_with_eos(tokenizer)
+    write(name, tokenizer, offsets=False)
+
+
+def components():
+    precompiled = N.Precompiled(base64.b64decode(charsmap_of(RULES)))
+    words = M.WordPiece(unk_token="<unk>", max_input_chars_per_word=12)
+    make("word_piece", N.BertNormalizer(), P.BertPreTokenizer(), D.WordPiece(), model=words, trainer=T.WordPieceTrainer(
+        vocab_size=160, special_tokens=SPECIALS, show_progress=False), post=R.TemplateProcessing(
+        single="<pad> $A </s>", pair="<pad> $A </s> $B:1 </s>:1", special_tokens=[("<pad>", 0), ("</s>", 1)]))
+    unigram("unigram", N.Sequence([N.Nmt(), precompiled, N.Replace(Regex(" {2,}"), " ")]), P.Metaspace(prepend_scheme="first"),
+            D.Metaspace(prepend_scheme="first"))
+    unigram("unigram_bytes", N.Sequence([N.Prepend("▁"), N.Replace(" ", "▁")]), None,
+            D.Sequence([D.Replace("▁", " "), D.ByteFallback(), D.Fuse(), D.Strip(" ", 1, 0)]), bytes=True)
+    ends = R.Sequence([R.ByteLevel(trim_offsets=False), R.TemplateProcessing(
+        single="<pad> $A", pair="<pad> $A <pad> $B:1", special_tokens=[("<pad>", 0)])])
+    def splits(expressions):
+        return P.Sequence([P.Split(Regex(e), "isolated") for e in expressions] + [P.ByteLevel(add_prefix_space=False, use_regex=False)])
+    make("o200k", None, splits([O200K]), D.ByteLevel(), bpe(280, initial_alphabet=P.ByteLevel.alphabet()), M.BPE(), post=ends)
+    make("deepseek", None, splits(DEEPSEEK), D.ByteLevel(), bpe(280, initial_alphabet=P.ByteLevel.alphabet()), M.BPE())
+    make("clip", N.Sequence([N.NFC(), N.Replace(Regex(r"\s+"), " "), N.Lowercase()]), P.Sequence([P.Split(Regex(CLIP), "removed", invert=True)]),
+         D.BPEDecoder(), bpe(160, end_of_word_suffix="</w>"), offsets=False)
+    make("bloom", None, splits([BLOOM]), D.ByteLevel(), bpe(280, initial_alphabet=P.ByteLevel.alphabet()), M.BPE())
+    make("falcon", None, P.Sequence([P.Punctuation("contiguous"), P.ByteLevel(add_prefix_space=False), P.Digits(False),
+                                     P.Split(Regex("[0-9][0-9][0-9]"), "isolated")]),
+         D.ByteLevel(), bpe(280, initial_alphabet=P.ByteLevel.alphabet()), M.BPE(), offsets=False)
+    make("scripts", None, P.UnicodeScripts(), D.CTC(pad_token="<unk>", word_delimiter_token="e"), bpe(120))
+    make("lengths", N.Replace(Regex(r"\p{N}+"), "#"), P.FixedLength(3), D.Sequence([D.Fuse(), D.Replace(Regex("[aeiou]+"), "*")]), bpe(120))
 
 
 if __name__ == "__main__":

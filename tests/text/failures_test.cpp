@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 
+#include "base/base64.h"
 #include "base/file.h"
 #include "tokenizers.h"
 #include "support/in_folder.h"
@@ -109,14 +111,31 @@ TEST(TokenizerJson, D05_IdsThatCannotBe) {
   expect_refused({
       {id(2), {R"(the id 2 is also that of)", R"("c")"}},
       {id(-1), {place, "found \"-1\"", "a whole number from 0 to 2147483647"}},
-      {id(5), {place, "the id 5 leaves a gap", "from 0 to 4"}},
-      {id(2147483647), {place, "leaves a gap"}},
+      {id(1048581), {place, "the id 1048581 leaves too large a gap", "5 pieces", "ids go to 1048580"}},
+      {id(2147483647), {place, "leaves too large a gap"}},
       {id(2147483648), {place, "a whole number from 0 to 2147483647"}},
       {id(4.0), {place, "a whole number"}},
       {id("4"), {place, "a whole number"}},
       {id(nullptr), {place, "a whole number"}},
       {with(letters(), "/model/vocab", Json::array()), {"model.vocab", "an object of pieces and ids"}},
   });
+}
+
+TEST(TokenizerJson, D05_GapsThatAreListedAreKept) {
+  const Json json = with(letters(), "/model/vocab/abc", 9);
+  const Tokenizer tokenizer = tokenizer_of(json);
+  EXPECT_EQ(tokenizer.size(), 10);
+  EXPECT_THAT(tokenizer.encode("abcab"), ElementsAre(9, 3));
+  EXPECT_EQ(tokenizer.id("abc"), 9);
+  EXPECT_EQ(tokenizer.id(""), std::nullopt);
+  EXPECT_THAT(error_of([&] { tokenizer.decode(std::vector<Token>{9, 4}); }),
+              AllOf(StartsWith("E3201 "), HasSubstr("there is no token 4; ids go from 0 to 9, with gaps")));
+  EXPECT_EQ(Json::parse(tokenizer.to_json())["model"]["vocab"], json["model"]["vocab"]);
+  // The library gives an added token the number of pieces, whatever their ids are.
+  EXPECT_EQ(refusal(with(json, "/added_tokens", {added_token(5, "x")})), "");
+  expect_refused({{with(json, "/added_tokens", {added_token(10, "x")}), {"added_tokens[0]", "the next free one is 5"}},
+                  {with(with(json, "/model/vocab/ab", 5), "/added_tokens", {added_token(5, "x")}),
+                   {"added_tokens[0]", "the next free one is 5"}}});
 }
 
 TEST(TokenizerJson, D06_AddedTokensThatContradict) {
@@ -173,37 +192,63 @@ TEST(TokenizerJson, D06_AddedTokensThatTakeSpacesAlong) {
   EXPECT_EQ(tokenizer.encode("a" + spaces + "b" + spaces).size(), 2 * spaces.size() + 2);
 }
 
-TEST(TokenizerJson, D07_RegularExpressionsThatAreNotKnown) {
-  const auto split = [](const std::string& expression) {
-    return with(letters(), "/pre_tokenizer",
-                {{"type", "Split"},
-                 {"pattern", {{"Regex", expression}}},
-                 {"behavior", "Isolated"},
-                 {"invert", false}});
-  };
+Json splitting(const std::string& expression) {
+  return with(letters(), "/pre_tokenizer",
+              {{"type", "Split"}, {"pattern", {{"Regex", expression}}}, {"behavior", "Isolated"}, {"invert", false}});
+}
+
+TEST(TokenizerJson, D07_RegularExpressionsThatAreWrongOrNotSupported) {
   std::string nested;
   for (int i = 0; i < 10'000; ++i) nested += "(?=";
-  for (const std::string& expression :
-       {std::string("(a+)+$"), std::string("([a-z]+)*X"), std::string("a{1000}{1000}"), std::string("("),
-        std::string(), nested})
-    expect_refused({{split(expression),
-                     {"pre_tokenizer.pattern", "the regular expression", "is not supported; supported are",
-                      R"(\p{L}+)"}}});
-  Json json = split("(a+)+$");
+  const std::pair<std::string, std::string> cases[] = {
+      {"a(", "byte 1: \"(\": a ( without its )"},
+      {"ab)c", "byte 2: \")c\": a ) without its ("},
+      {nested, "more than 100 groups within each other"},
+      {"a|*", "byte 2: \"*\": nothing to repeat"},
+      {"(a)\\1", "byte 3: \"\\\\1\": back references are not supported"},
+      {"(?<x>a)\\k<x>", "byte 7: \"\\\\k<x>\": \\k is not supported"},
+      {"a\\Gb", "byte 1: \"\\\\Gb\": \\G is not supported"},
+      {"(?<=ab)c", "byte 0: \"(?<=ab)c\": a look back at more than one character is not supported"},
+      {"(?>a|b+)c", "byte 0: \"(?>a|b+)c\": atomic groups of more than one character's repetition"},
+      {"(?:ab)*+c", "byte 6: \"*+c\": a possessive quantifier on more than one character"},
+      {"(?(1)a|b)", "byte 0: \"(?(1)a|b)\": this kind of group is not supported; supported are (?:"},
+      {"(*FAIL)", "callouts are not supported"},
+      {"[a", "byte 0: \"[a\": a [ without its ]"},
+      {"[b-a]", "byte 1: \"b-a]\": a range from more to less"},
+      {"[\\w-a]", "byte 1: \"\\\\w-a]\": a range that begins with a class"},
+      {"[a-\\w]", "a range that ends with a class"},
+      {"\\p{Klingon}", "byte 0: \"\\\\p{Klingon}\": the property \"Klingon\" is not known"},
+      {"a{3,2}", "byte 1: \"{3,2}\": an interval from more to less"},
+      {"a{100001}", "byte 2: \"100001}\": more than 100000 times"},
+      {"(?i:ss)", "byte 5: \"s)\": without regard to case this is also the character U+00DF"},
+      {"a\\", "byte 1: \"\\\\\": a \\ at the end"},
+  };
+  for (const auto& [expression, part] : cases) {
+    expect_refused({{splitting(expression), {"pre_tokenizer.pattern.Regex: the regular expression", part}},
+                    {with(letters(), "/normalizer",
+                          {{"type", "Replace"}, {"pattern", {{"Regex", expression}}}, {"content", ""}}),
+                     {"normalizer.pattern.Regex", part}},
+                    {with(letters(), "/decoder",
+                          {{"type", "Replace"}, {"pattern", {{"Regex", expression}}}, {"content", ""}}),
+                     {"decoder.pattern.Regex", part}}});
+  }
   expect_refused({
-      {with(letters(), "/pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {json["pre_tokenizer"]}}}),
+      {with(letters(), "/pre_tokenizer",
+            {{"type", "Sequence"}, {"pretokenizers", {splitting("(")["pre_tokenizer"]}}}),
        {"pre_tokenizer.pretokenizers[0].pattern"}},
-      {with(json, "/pre_tokenizer/pattern", {{"String", ""}}),
+      {with(splitting("a"), "/pre_tokenizer/pattern", {{"String", ""}}),
        {"pre_tokenizer.pattern.String", "an empty pattern"}},
-      {with(json, "/pre_tokenizer/pattern", {{"Glob", "*"}}),
+      {with(splitting("a"), "/pre_tokenizer/pattern", {{"Glob", "*"}}),
        {"pre_tokenizer.pattern", R"("Regex" is missing)"}},
-      {with(json, "/pre_tokenizer/behavior", "Sideways"),
+      {with(splitting("a"), "/pre_tokenizer/behavior", "Sideways"),
        {"pre_tokenizer.behavior", "Sideways", "Removed, Isolated, MergedWithPrevious"}},
-      {with(json, "/pre_tokenizer/invert", 0), {"pre_tokenizer.invert", "true or false"}},
-      {with(letters(), "/normalizer",
-            {{"type", "Replace"}, {"pattern", {{"Regex", "(a+)+$"}}}, {"content", ""}}),
-       {"normalizer.pattern", "regular expressions are not supported here"}},
+      {with(splitting("a"), "/pre_tokenizer/invert", 0), {"pre_tokenizer.invert", "true or false"}},
   });
+}
+
+TEST(TokenizerJson, D07_RegularExpressionsThatAreTooLarge) {
+  for (const char* expression : {"a{1000}{1000}", "(?:a{0,100}){0,100}", "((a{30}){30}){30}"})
+    expect_refused({{splitting(expression), {"pre_tokenizer.pattern.Regex", "more than 8192 instructions"}, "E5002"}});
 }
 
 TEST(TokenizerJson, D10_ReplacementsOfNothing) {
@@ -248,11 +293,9 @@ TEST(TokenizerJson, D12_UnknownTypesAreNamedWithThoseThatAreRead) {
       {with(letters(), "/decoder", magic),
        {R"(the decoder "Magic" is not supported; supported are ByteLevel, )"}},
       {with(letters(), "/model", magic),
-       {R"(the model "Magic" is not supported; supported are BPE, WordLevel)"}},
+       {R"(the model "Magic" is not supported; supported are BPE, WordPiece, WordLevel, Unigram)"}},
       {with(letters(), "/normalizer", {{"type", "Sequence"}, {"normalizers", {magic}}}),
        {"normalizer.normalizers[0]"}},
-      {with(letters(), "/normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", ""}}),
-       {R"("Precompiled" is not supported)"}},
       {with(letters(), "/normalizer", Json::object()), {"normalizer", R"("type" is missing)"}},
       {with(letters(), "/normalizer", "NFC"), {"normalizer", "wanted an object"}},
       {with(letters(), "/version", "2.0"), {"version", "2.0", "wanted 1.0"}},
@@ -262,11 +305,64 @@ TEST(TokenizerJson, D12_UnknownTypesAreNamedWithThoseThatAreRead) {
   });
 }
 
-TEST(TokenizerJson, D13_UnigramIsRefusedByName) {
-  for (const char* score : {"-1.5", "1e300", "0", "\"NaN\""})
-    expect_refused({{with(letters(), "/model",
-                          {{"type", "Unigram"}, {"unk_id", 0}, {"vocab", {{"", Json::parse(score)}}}}),
-                     {R"(model: the model "Unigram" is not supported; supported are BPE, WordLevel)"}}});
+TEST(TokenizerJson, D12_CharsmapsAreCheckedWhole) {
+  const auto map = [](std::string_view bytes) {
+    return with(letters(), "/normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", to_base64(bytes)}});
+  };
+  // A trie of one rule: units for the root, for the byte 'a' with a value, and for the value.
+  const auto trie = [&](std::uint32_t root, std::uint32_t leaf, std::uint32_t value, std::string_view texts) {
+    std::vector<std::uint32_t> units(512, 0);
+    units[0] = root;
+    units[256 + 'a'] = leaf;
+    units[257] = value;
+    std::string bytes(4 + units.size() * 4, 0);
+    const std::uint32_t size = 2048;
+    std::memcpy(bytes.data(), &size, 4);
+    std::memcpy(bytes.data() + 4, units.data(), size);
+    return bytes + std::string(texts);
+  };
+  const std::uint32_t root = 256 << 10, leaf = (1u << 8) | 'a' | ((256 + 'a') ^ 257) << 10;
+  const std::string_view text("c\0", 2);
+  const Tokenizer tokenizer = tokenizer_of(map(trie(root, leaf, 1u << 31, text)));
+  EXPECT_THAT(tokenizer.encode("aab"), ElementsAre(2, 2, 1));
+  const std::string place = "normalizer.precompiled_charsmap";
+  expect_refused({
+      {with(letters(), "/normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", "a?=="}}), {place, "not base64"}},
+      {with(letters(), "/normalizer", {{"type", "Precompiled"}}), {R"("precompiled_charsmap" is missing)"}},
+      {map(""), {place, "0 bytes, at least 4"}},
+      {map(std::string("\x05\0\0\0abcde", 9)), {place, "a trie of 5 bytes"}},
+      {map(std::string("\0\0\0\0", 4)), {place, "a trie of 0 bytes"}},
+      {map("\xFC\xFF\xFF\xFF" "abcd"), {place, "a trie of 4294967292 bytes; it has 4 after its size"}},
+      {map(trie(root, leaf, 1u << 31, "c\xFF")), {place, "byte 2053 is not UTF-8"}},
+      {map(trie(root, leaf, 1u << 31, "c")), {place, "the text of a rule begins at 0", "a zero must follow"}},
+      {map(trie(root, leaf, 1u << 31 | 2, text)), {place, "the text of a rule begins at 2; there are 2 bytes"}},
+      {map(trie(root, leaf, 1u << 31 | 1, std::string_view("\xC3\xA9\0", 3))), {place, "the text of a rule begins at 1"}},
+      {map(trie(root, (1u << 8) | 'a' | 600u << 10, 0, text)), {place, "unit ", "does not exist; there are 512"}},
+  });
+}
+
+Json unigram(const std::string& pieces, const Json& unk = 0) {
+  return with(letters(), "/model", {{"type", "Unigram"}, {"unk_id", unk}, {"vocab", Json::parse(pieces)}});
+}
+
+TEST(TokenizerJson, D13_UnigramPiecesAndScores) {
+  const auto second = [](const std::string& piece) { return unigram(R"([["<unk>",0],)" + piece + "]"); };
+  const std::string good = R"([["<unk>",0],["a",-1]])";
+  EXPECT_EQ(refusal(unigram(good)), "");
+  expect_refused({
+      {second(R"(["a",0.5])"), {R"(model.vocab[1]: the score 0.5 of "a")", "0 at most"}},
+      {second(R"(["a","NaN"])"), {"model.vocab[1]", "a piece and its score"}},
+      {second(R"(["a"])"), {"model.vocab[1]", "a piece and its score"}},
+      {second(R"([1,1])"), {"model.vocab[1]", "a piece and its score"}},
+      {second(R"(["",-1])"), {"model.vocab[1]", "an empty piece"}},
+      {second("[\"" + std::string(1025, 'a') + "\",-1]"), {"model.vocab[1]", "1025 bytes, at most 1024"}},
+      {unigram(good, 2), {"model.unk_id", "a whole number from 0 to 1"}},
+      {unigram(good, -1), {"model.unk_id", "a whole number"}},
+      {unigram("[]"), {"model.unk_id", "there is no piece"}},
+      {unigram("{}"), {"model.vocab", "a list of pieces and scores"}},
+  });
+  EXPECT_THAT(refusal(std::string(R"({"model":{"type":"Unigram","unk_id":0,"vocab":[["a",-1e999]]}})")), StartsWith("E3001"));
+  EXPECT_THAT(refusal(std::string(R"({"model":{"type":"Unigram","unk_id":0,"vocab":[["a",NaN]]}})")), StartsWith("E3001"));
   Limits few;
   few.json_values = 1000;
   std::string pieces;
@@ -277,20 +373,62 @@ TEST(TokenizerJson, D13_UnigramIsRefusedByName) {
   few.vocabulary = 4;
   EXPECT_THAT(refusal(letters().dump(), few),
               AllOf(StartsWith("E5004 tokenizer.json: model.vocab"), HasSubstr("5 pieces, at most 4")));
+  EXPECT_THAT(refusal(R"({"model":{"type":"Unigram","vocab":[)" + pieces + R"(["b",-2]]}})", few),
+              AllOf(StartsWith("E5004 tokenizer.json: model.vocab"), HasSubstr("501 pieces, at most 4")));
 }
 
-TEST(TokenizerJson, D14_WordPieceIsRefusedByNameAndUnknownWordsNeedAToken) {
-  expect_refused({{with(letters(), "/model/type", "WordPiece"),
-                   {R"(the model "WordPiece" is not supported; supported are BPE, WordLevel)"}},
-                  {with(letters(), "/model/type", "WordLevel"), {R"("unk_token" is missing)"}}});
+TEST(TokenizerJson, D13_UnknownCharactersNeedAPiece) {
+  const Tokenizer without = tokenizer_of(unigram(R"([["a",-1],["b",-1]])", nullptr));
+  EXPECT_THAT(without.encode("ab"), ElementsAre(0, 1));
+  EXPECT_THAT(error_of([&] { without.encode("axb"); }), AllOf(StartsWith("E3201 "), HasSubstr("no unk_id")));
+  // Of equal pieces the last one counts, and both keep their texts.
+  const Tokenizer twice = tokenizer_of(unigram(R"([["<unk>",0],["a",-1],["a",-2]])"));
+  EXPECT_THAT(twice.encode("axxa"), ElementsAre(2, 0, 2));
+  EXPECT_EQ(twice.piece(1), "a");
+  EXPECT_EQ(Json::parse(twice.to_json())["model"]["vocab"].size(), 3u);
+}
+
+TEST(TokenizerJson, D14_WordPieceAndWordLevel) {
+  const Json piece = with(letters(), "/model",
+                          {{"type", "WordPiece"},
+                           {"unk_token", "[UNK]"},
+                           {"continuing_subword_prefix", "##"},
+                           {"max_input_chars_per_word", 4},
+                           {"vocab", {{"[UNK]", 0}, {"a", 1}, {"##b", 2}, {"##", 3}}}});
+  expect_refused({
+      {with(letters(), "/model/type", "WordPiece"), {R"("unk_token" is missing)"}},
+      {with(letters(), "/model/type", "WordLevel"), {R"("unk_token" is missing)"}},
+      {with(piece, "/model/max_input_chars_per_word", std::uint64_t{1} << 40),
+       {"model.max_input_chars_per_word", "a whole number from 0 to 2147483647"}},
+      {with(piece, "/model/max_input_chars_per_word", -1), {"model.max_input_chars_per_word"}},
+      {with(piece, "/model/continuing_subword_prefix", nullptr), {R"("continuing_subword_prefix" is missing)"}},
+      {with(piece, "/model/vocab", {{std::string(1025, 'a'), 0}}), {"model.vocab", "1025 bytes, at most 1024"}},
+  });
+  EXPECT_THAT(tokenizer_of(piece).encode("abbb"), ElementsAre(1, 2, 2, 2));
+  EXPECT_THAT(tokenizer_of(piece).encode("abbbb"), ElementsAre(0));
+  EXPECT_THAT(tokenizer_of(piece).encode("abx"), ElementsAre(0));
+  const Json huge = with(with(piece, "/model/max_input_chars_per_word", INT32_MAX), "/model/vocab/b", 4);
+  EXPECT_EQ(tokenizer_of(huge).encode("a" + std::string(3'000'000, 'b')).size(), 3'000'001u);
   const Json words = with(with(letters(), "/model/type", "WordLevel"), "/model/unk_token", "[UNK]");
   EXPECT_EQ(tokenizer_of(words).encode("abc"), std::vector<Token>{4});
   EXPECT_THAT(error_of([&] { tokenizer_of(words).encode("x"); }),
               AllOf(StartsWith("E3201 tokenizer.json: "), HasSubstr(R"("x" is not in the vocabulary)"),
                     HasSubstr(R"(unk_token "[UNK]")")));
+  const Json unknown = with(piece, "/model/unk_token", "?");
+  EXPECT_THAT(error_of([&] { tokenizer_of(unknown).encode("x"); }),
+              AllOf(StartsWith("E3201 tokenizer.json: "), HasSubstr(R"(the word "x" is unknown)"), HasSubstr(R"("?")")));
   const Json bpe = with(letters(), "/model/unk_token", "[UNK]");
   EXPECT_THAT(error_of([&] { tokenizer_of(bpe).encode("x"); }),
               AllOf(StartsWith("E3201 tokenizer.json: "), HasSubstr(R"(unk_token "[UNK]" is needed)")));
+}
+
+TEST(TokenizerJson, D14_BpeDropoutIsOfBpeAlone) {
+  const Tokenizer words = tokenizer_of(with(with(letters(), "/model/type", "WordLevel"), "/model/unk_token", "a"));
+  std::vector<Token> ids;
+  words.encode("abc", BpeDropout{0, 1, 1}, ids);
+  EXPECT_THAT(ids, ElementsAre(4));
+  EXPECT_THAT(error_of([&] { words.encode("abc", BpeDropout{0.1, 1, 1}, ids); }),
+              AllOf(StartsWith("E2002 "), HasSubstr("no model of byte-pair encoding")));
 }
 
 TEST(TokenizerJson, D16_TemplatesOfWhatIsNotThere) {
@@ -311,7 +449,7 @@ TEST(TokenizerJson, D16_TemplatesOfWhatIsNotThere) {
   expect_refused({
       {of({text, special}, Json::object()),
        {"post_processor", R"(the template names "x", which special_tokens does not have)"}},
-      {of({text, special}, names({99}, {"b"})), {"post_processor", "the id 99 does not exist", "5 tokens"}},
+      {of({text, special}, names({99}, {"b"})), {"post_processor", "the id 99 does not exist", "from 0 to 4"}},
       {of({text, special}, names({-1}, {"b"})), {"special_tokens", "a whole number"}},
       {of({text, special}, names({1, 2}, {"b"})), {"2 ids and 1 tokens"}},
       {of(Json(100'000, special), good), {"post_processor.single", "100000 pieces, at most 1024"}},
