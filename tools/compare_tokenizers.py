@@ -100,7 +100,7 @@ def compare(a, model):
             if mine != its.ids:
                 different += 1
                 if different <= a.show:
-                    print(f"  {text!r}\n    ours {[peer.id_to_token(i) for i in mine]}\n    its  {its.tokens}")
+                    print(f"  {text!r}\n    ours {[peer.id_to_token(i) for i in mine]}\n    its  {[peer.id_to_token(i) for i in its.ids]}")
     status = ours.finish()
     print(f"{model}: {count} texts, {characters} characters, {different} different", flush=True)
     return different == 0 and status == 0

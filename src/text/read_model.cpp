@@ -129,12 +129,12 @@ Vocabulary read_vocabulary(const JsonNode& node, const Limits& limits) {
   const Json& json = node.json();
   if (!json.is_object()) node.wrong("an object of pieces and ids");
   check(json.size() <= limits.vocabulary, Code::count,
-        "{}: model.vocab has {} pieces, at most {} are allowed", node.origin(), json.size(),
-        limits.vocabulary);
+        "{}: {}{}{} pieces, at most {} are allowed", node.origin(), node.path(), node.path().empty() ? "" : " has ",
+        json.size(), limits.vocabulary);
   std::vector<std::pair<Token, const std::string*>> by_id;
   by_id.reserve(json.size());
   for (auto entry = json.begin(); entry != json.end(); ++entry) {
-    const JsonNode id(*entry, fmt::format("model.vocab[{}]", quoted(entry.key())), node.origin());
+    const JsonNode id(*entry, fmt::format("{}[{}]", node.path(), quoted(entry.key())), node.origin());
     const std::int64_t most = static_cast<std::int64_t>(json.size()) - 1 + kMostGaps;
     if (id.natural(kMostTokens) > most)
       id.refuse("the id {} leaves too large a gap: with {} pieces ids go to {} at most", id.natural(kMostTokens),
@@ -146,7 +146,7 @@ Vocabulary read_vocabulary(const JsonNode& node, const Limits& limits) {
   for (std::size_t i = 0; i < by_id.size(); ++i) {
     const auto& [id, piece] = by_id[i];
     if (i > 0 && by_id[i - 1].first == id)
-      JsonNode(json[*piece], fmt::format("model.vocab[{}]", quoted(*piece)), node.origin())
+      JsonNode(json[*piece], fmt::format("{}[{}]", node.path(), quoted(*piece)), node.origin())
           .refuse("the id {} is also that of {}", id, quoted(*by_id[i - 1].second));
     while (vocabulary.size() < id) vocabulary.skip();
     vocabulary.append(*piece);

@@ -1,5 +1,8 @@
 #include "text/special_tokens.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "text/json_node.h"
@@ -9,6 +12,7 @@ namespace {
 
 constexpr const char* kConfig = "tokenizer_config.json";
 constexpr const char* kMap = "special_tokens_map.json";
+constexpr const char* kAdded = "added_tokens.json";
 
 struct Role {
   const char* key;
@@ -45,20 +49,84 @@ void read_config(const JsonNode& root, SpecialTokens& tokens) {
     tokens.chat_template = chat->string();
 }
 
+std::optional<bool> optional_boolean(const JsonNode& root, const char* key) {
+  const auto node = root.find(key);
+  return node ? std::optional(node->boolean()) : std::nullopt;
+}
+
+// An object of ids and tokens.
+void read_added_tokens_decoder(const JsonNode& node, std::vector<AddedToken>& tokens) {
+  if (!node.json().is_object()) node.wrong("an object of ids and tokens");
+  for (const auto& [key, value] : node.json().items()) {
+    const JsonNode token(value, fmt::format("{}[{}]", node.path(), quoted(key)), node.origin());
+    Token id = -1;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc() || end != key.data() + key.size() || id < 0) token.refuse("an id is a whole number");
+    tokens.push_back({.id = id,
+                      .content = token.at("content").string(),
+                      .single_word = token.boolean("single_word", false),
+                      .lstrip = token.boolean("lstrip", false),
+                      .rstrip = token.boolean("rstrip", false),
+                      .normalized = token.boolean("normalized", false),
+                      .special = token.boolean("special", false)});
+  }
+}
+
+void read_tokenizer(const JsonNode& root, TokenizerConfig& config) {
+  config.origin = root.origin();
+  read_config(root, config.special);
+  if (const auto name = root.find("tokenizer_class")) config.tokenizer_class = name->string();
+  if (config.tokenizer_class.ends_with("Fast")) config.tokenizer_class.resize(config.tokenizer_class.size() - 4);
+  if (const auto added = root.find("added_tokens_decoder")) read_added_tokens_decoder(*added, config.added_tokens);
+  config.add_prefix_space = optional_boolean(root, "add_prefix_space");
+  config.legacy = optional_boolean(root, "legacy");
+  config.strip_accents = optional_boolean(root, "strip_accents");
+  config.keep_accents = optional_boolean(root, "keep_accents");
+  config.do_lower_case = root.boolean("do_lower_case", true);
+  config.tokenize_chinese_chars = root.boolean("tokenize_chinese_chars", true);
+  if (const auto extra = root.find("extra_ids")) config.extra_ids = extra->natural(100'000);
+}
+
+// added_tokens.json: an object of tokens and ids.
+void read_added_tokens(const JsonNode& root, std::vector<AddedToken>& tokens) {
+  if (!root.json().is_object()) root.wrong("an object of tokens and ids");
+  for (const auto& [content, value] : root.json().items()) {
+    const JsonNode id(value, quoted(content), root.origin());
+    const auto known = [&](const AddedToken& t) { return t.content == content; };
+    if (std::none_of(tokens.begin(), tokens.end(), known))
+      tokens.push_back({.id = static_cast<Token>(id.natural(INT32_MAX)), .content = content, .normalized = false});
+  }
+}
+
+void sort_by_id(std::vector<AddedToken>& tokens) {
+  std::sort(tokens.begin(), tokens.end(), [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+}
+
 }  // namespace
 
-SpecialTokens read_special_tokens(const fs::path& directory, const Limits& limits) {
-  SpecialTokens tokens;
+TokenizerConfig parse_tokenizer_config(std::string_view text, std::string_view origin, const Limits& limits) {
+  const Json json = parse_json(text, origin, limits);
+  TokenizerConfig config;
+  read_tokenizer(JsonNode(json, "", origin), config);
+  sort_by_id(config.added_tokens);
+  return config;
+}
+
+TokenizerConfig read_tokenizer_config(const fs::path& directory, const Limits& limits) {
+  TokenizerConfig config;
   const auto read = [&](const char* name, auto&& reader) {
     const fs::path path = directory / name;
     std::error_code error;  // of other errors reading says more
     if (!fs::exists(path, error) && !error) return;
     const Json json = read_json(path, limits);
-    reader(JsonNode(json, "", shown(path)), tokens);
+    const std::string origin = shown(path);
+    reader(JsonNode(json, "", origin));
   };
-  read(kMap, read_roles);
-  read(kConfig, read_config);
-  return tokens;
+  read(kMap, [&](const JsonNode& root) { read_roles(root, config.special); });
+  read(kConfig, [&](const JsonNode& root) { read_tokenizer(root, config); });
+  read(kAdded, [&](const JsonNode& root) { read_added_tokens(root, config.added_tokens); });
+  sort_by_id(config.added_tokens);
+  return config;
 }
 
 std::string to_tokenizer_config(const SpecialTokens& tokens) {

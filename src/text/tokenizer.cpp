@@ -5,6 +5,7 @@
 #include "base/unicode.h"
 #include "text/tokenizer_json.h"
 #include "text/tokenizer_state.h"
+#include "text/vocabulary_files.h"
 
 namespace glossa {
 namespace {
@@ -22,33 +23,13 @@ std::size_t unfinished(std::string_view text) {
   return 0;
 }
 
-// What else a Hugging Face directory can hold its tokenizer in.
-constexpr const char* kOtherFiles[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
-                                       "source.spm",   "vocab.json",              "vocab.txt"};
-
-void check_has_tokenizer_json(const fs::path& directory) {
-  std::error_code error;
-  if (fs::exists(directory / "tokenizer.json", error)) return;
-  for (const char* name : kOtherFiles)
-    check(!fs::exists(directory / name, error), Code::tokenizer,
-          "{}: has {} and no tokenizer.json, the only file of tokenizers that is supported (save_pretrained of "
-          "transformers' AutoTokenizer writes one)",
-          shown(directory), name);
-}
-
 }  // namespace
 
 Tokenizer::Tokenizer(TokenizerParts parts)
     : state_(std::make_shared<const TokenizerState>(std::move(parts))) {}
 
 Tokenizer Tokenizer::load(const fs::path& path, const Limits& limits) {
-  std::error_code error;  // reading the file will say it better
-  const bool directory = fs::is_directory(path, error);
-  if (directory) check_has_tokenizer_json(path);
-  const fs::path file = directory ? path / "tokenizer.json" : path;
-  TokenizerParts parts = parse_tokenizer(read_file(file, limits.json_bytes), shown(file), limits);
-  if (directory) parts.special_tokens = read_special_tokens(path, limits);
-  return Tokenizer(std::move(parts));
+  return Tokenizer(read_tokenizer(path, limits));
 }
 
 Tokenizer Tokenizer::parse(std::string_view json, std::string_view origin, const Limits& limits) {
