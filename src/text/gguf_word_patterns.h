@@ -1,0 +1,19 @@
+// gguf_word_patterns.h -- how the tokenizers that a GGUF file names under tokenizer.ggml.pre cut texts into words.
+#pragma once
+#include <string_view>
+
+#include "text/normalize.h"
+#include "text/pre_tokenize.h"
+
+namespace glossa {
+
+struct GgufWordPattern {
+  Normalizer normalizer = {};
+  PreTokenizer pre_tokenizer = {};
+  bool ignore_merges = false, add_bos = false, add_sep = false;
+};
+
+// Error(tokenizer) for a name that is not known, with those that are.
+GgufWordPattern gguf_word_pattern(std::string_view pre, std::string_view origin);
+
+}  // namespace glossa
