@@ -27,7 +27,8 @@ BATCH = 2000
 
 
 def lines_of(path):
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8")
+    how = {"mode": "rt", "encoding": "utf-8", "errors": "replace", "newline": "\n"}
+    opened = gzip.open(path, **how) if path.suffix == ".gz" else open(path, **how)
     with opened as file:
         for line in file:
             yield line.rstrip("\n")

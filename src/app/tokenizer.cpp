@@ -61,7 +61,8 @@ void add_json_lines_option(CLI::App& command, LineInput& input) {
 // The text of a line of input.
 std::string text_of(const LineInput& input, std::string_view line, std::uint64_t number) {
   if (!input.json_lines) return std::string(line);
-  const std::string place = fmt::format("{}: line {}", input.path == "-" ? "standard input" : shown(input.path), number);
+  const std::string place =
+      fmt::format("{}: line {}", input.path == "-" ? "standard input" : shown(input.path), number);
   const Json json = parse_json(line, place);
   check(json.is_string(), Code::text_data, "{}: found {}, wanted a JSON string", place, quoted(line));
   return json.get<std::string>();
@@ -184,7 +185,8 @@ void decode(const DecodeOptions& o) {
   const Tokenizer tokenizer = Tokenizer::load(o.model);
   convert_lines(o.input, [&](std::string_view line, std::uint64_t number) {
     const std::string name = o.input.path == "-" ? "standard input" : shown(o.input.path);
-    const std::string text = tokenizer.decode(parse_ids(line, tokenizer.size(), name, number), o.skip_special);
+    const std::string text =
+        tokenizer.decode(parse_ids(line, tokenizer.size(), name, number), o.skip_special);
     return o.input.json_lines ? Json(text).dump() : text;
   });
 }

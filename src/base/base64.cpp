@@ -36,7 +36,8 @@ std::optional<std::string> from_base64(std::string_view text) {
     }
     for (int shift = 16; shift >= 0; shift -= 8) bytes += static_cast<char>(three >> shift & 255);
   }
-  const bool unused_bits = padding > 0 && (bytes[bytes.size() - 1] || (padding == 2 && bytes[bytes.size() - 2]));
+  const bool unused_bits =
+      padding > 0 && (bytes[bytes.size() - 1] || (padding == 2 && bytes[bytes.size() - 2]));
   if (unused_bits) return std::nullopt;
   bytes.resize(bytes.size() - padding);
   return bytes;

@@ -18,9 +18,10 @@ struct Limits {
   std::uint64_t pickle_values = 10'000'000;              // objects that a pickle makes or mentions
   std::uint64_t pickle_memo = 1'000'000;                 // of them that it gives a number to mention them by
   int pickle_depth = 64;                                 // nesting of its lists, tuples and dicts
-  std::uint64_t tensor_expansion = 64;  // elements of a tensor for each one stored (strides of 0 repeat elements)
-  std::uint64_t gguf_header_bytes = 256u << 20;          // metadata and list of tensors of a GGUF file
-  std::uint64_t gguf_keys = 65'536;                      // keys of its metadata
+  std::uint64_t tensor_expansion =
+      64;  // elements of a tensor for each one stored (strides of 0 repeat elements)
+  std::uint64_t gguf_header_bytes = 256u << 20;  // metadata and list of tensors of a GGUF file
+  std::uint64_t gguf_keys = 65'536;              // keys of its metadata
   int rank = 8;                           // dimensions of a tensor in a file, never more than 8
   std::size_t name_bytes = 1024;          // the name of a tensor
   std::uint64_t vocabulary = 16'000'000;  // tokens

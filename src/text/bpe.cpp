@@ -33,7 +33,8 @@ Bpe::Bpe(const BpeModel& model, bool bytes, std::string_view origin)
     : model_(model),
       origin_(origin),
       bytes_(bytes),
-      plain_(model.continuing_subword_prefix.value_or("").empty() && model.end_of_word_suffix.value_or("").empty()) {
+      plain_(model.continuing_subword_prefix.value_or("").empty() &&
+             model.end_of_word_suffix.value_or("").empty()) {
   marked_ = !bytes && plain_ && !model.ignore_merges && model.vocabulary.find(kMark) >= 0;
   if (model.unk_token) unk_ = model.vocabulary.find(*model.unk_token);
   for (int b = 0; b < 256; ++b) {

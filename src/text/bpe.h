@@ -61,9 +61,9 @@ class Bpe {
   const std::vector<Symbol>& encode(std::string_view word, Scratch& scratch,
                                     DropoutNumbers* dropout = nullptr) const;
 
-  // The bytes of a first part of a word that has the same tokens alone: up to a U+2581, SentencePiece's mark of words,
-  // if it and the character before are pieces and no merge joins them. Where nothing cuts texts into words, they are
-  // found so.
+  // The bytes of a first part of a word that has the same tokens alone: up to a U+2581, SentencePiece's mark
+  // of words, if it and the character before are pieces and no merge joins them. Where nothing cuts texts
+  // into words, they are found so.
   std::size_t part_of(std::string_view word) const;
 
  private:
@@ -95,7 +95,7 @@ class Bpe {
   std::vector<Slot> slots_;              // pairs of merges, open addressing, at most half full
   std::vector<Token> merged_;            // by rank
   bool marked_;                          // U+2581 is a piece, and words may be cut before it
-  std::vector<char> before_mark_;        // last bytes of characters that some merged piece has before a U+2581
+  std::vector<char> before_mark_;  // last bytes of characters that some merged piece has before a U+2581
 };
 
 }  // namespace glossa

@@ -97,7 +97,9 @@ std::string simplified(std::string_view name) {
 
 std::optional<CharSet> category_set(std::string_view name) {
   std::vector<CharSet::Range> ranges;
-  const auto is_name = [&](const Category& c) { return simplified(c.name) == name || simplified(c.long_name) == name; };
+  const auto is_name = [&](const Category& c) {
+    return simplified(c.name) == name || simplified(c.long_name) == name;
+  };
   const auto* group = std::find_if(std::begin(kGroups), std::end(kGroups), is_name);
   for (std::size_t i = 0; i < std::size(kCategories); ++i) {
     const bool in_group = group != std::end(kGroups) && kCategories[i].name[0] == group->name[0];
@@ -161,14 +163,16 @@ const T* range_with(const T (&ranges)[size], char32_t c) {
 // ---- case
 
 struct Folding {
-  std::vector<std::pair<char32_t, char32_t>> by_folded;  // folded character, character; both of those that differ
+  std::vector<std::pair<char32_t, char32_t>>
+      by_folded;  // folded character, character; both of those that differ
   std::vector<WideCase> wide;
 
   Folding() {
     for (char32_t c = 0; c <= kLastCased; ++c) {
       utf8proc_int32_t folded[8];
       int boundary = 0;
-      const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), folded, 8, UTF8PROC_CASEFOLD, &boundary);
+      const auto count =
+          utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), folded, 8, UTF8PROC_CASEFOLD, &boundary);
       if (count > 1) wide.push_back({c, std::u32string(folded, folded + count)});
       if (count != 1 || static_cast<char32_t>(folded[0]) == c) continue;
       by_folded.emplace_back(folded[0], c);

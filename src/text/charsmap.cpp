@@ -9,8 +9,8 @@
 namespace glossa {
 namespace {
 
-// A unit of the array: the byte that leads to it, whether a value is among its children, and where these are; or, with
-// the highest bit set, a value.
+// A unit of the array: the byte that leads to it, whether a value is among its children, and where these are;
+// or, with the highest bit set, a value.
 struct Unit {
   std::uint32_t bits;
   bool has_value() const { return bits >> 8 & 1; }
@@ -37,8 +37,8 @@ Charsmap::Charsmap(std::string_view bytes, std::string_view where) {
   auto rules = std::make_shared<Rules>();
   rules->bytes = bytes;
   std::uint32_t size = 0;
-  check(bytes.size() >= 4, Code::tokenizer, "{}: {} bytes, at least 4 are needed for the size of its trie", where,
-        bytes.size());
+  check(bytes.size() >= 4, Code::tokenizer, "{}: {} bytes, at least 4 are needed for the size of its trie",
+        where, bytes.size());
   std::memcpy(&size, bytes.data(), 4);
   check(size % 4 == 0 && size > 0 && size <= bytes.size() - 4, Code::tokenizer,
         "{}: a trie of {} bytes; it has {} after its size, and units of 4", where, size, bytes.size() - 4);
@@ -55,13 +55,14 @@ Charsmap::Charsmap(std::string_view bytes, std::string_view where) {
   std::vector<std::uint32_t> open;  // bases of children, which are of the same block
   const auto open_base = [&](std::uint32_t base, bool has_value) {
     if (has_value) {
-      check(base < units.size(), Code::tokenizer, "{}: unit {} of the trie does not exist; there are {}", where, base,
-            units.size());
+      check(base < units.size(), Code::tokenizer, "{}: unit {} of the trie does not exist; there are {}",
+            where, base, units.size());
       const std::uint32_t value = units[base].value();
       check(last_zero != std::string_view::npos && value <= last_zero &&
                 (static_cast<unsigned char>(rules->texts[value]) & 0xC0) != 0x80,
-            Code::tokenizer, "{}: the text of a rule begins at {}; there are {} bytes, and a zero must follow", where,
-            value, rules->texts.size());
+            Code::tokenizer,
+            "{}: the text of a rule begins at {}; there are {} bytes, and a zero must follow", where, value,
+            rules->texts.size());
     }
     if (base / 256 >= blocks || seen[base]) return;
     seen[base] = true;
@@ -77,7 +78,8 @@ Charsmap::Charsmap(std::string_view bytes, std::string_view where) {
   }
   for (std::uint32_t c = 0; c < 128; ++c) {
     const std::uint32_t child = units[0].offset() ^ c;
-    rules->kept[c] = c == 0 || child >= units.size() || units[child].label() != c || !units[child].has_value();
+    rules->kept[c] =
+        c == 0 || child >= units.size() || units[child].label() != c || !units[child].has_value();
   }
   rules_ = std::move(rules);
 }

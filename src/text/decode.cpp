@@ -50,8 +50,8 @@ void replace_all(std::string& text, const Pattern& pattern, std::string_view con
 // As BERT's and CTC's decoders take spaces away, in this order.
 void clean_up(std::string& text) {
   static constexpr std::pair<const char*, const char*> kReplacements[] = {
-      {" .", "."},    {" ?", "?"},     {" !", "!"},           {" ,", ","},   {" ' ", "'"},    {" n't", "n't"},
-      {" 'm", "'m"},  {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [pattern, content] : kReplacements) replace_all(text, pattern, content, SIZE_MAX);
 }
 

@@ -23,7 +23,9 @@ Encoder::Ready Encoder::ready(const Model& model, bool bytes, std::string_view o
     bool bytes;
     std::string_view origin;
     Ready operator()(const BpeModel& m) const { return Ready(std::in_place_type<Bpe>, m, bytes, origin); }
-    Ready operator()(const WordPieceModel& m) const { return Ready(std::in_place_type<WordPiece>, m, origin); }
+    Ready operator()(const WordPieceModel& m) const {
+      return Ready(std::in_place_type<WordPiece>, m, origin);
+    }
     Ready operator()(const WordLevelModel& m) const { return WordLevel{m, origin}; }
     Ready operator()(const UnigramModel& m) const { return Ready(std::in_place_type<Unigram>, m, origin); }
   };
@@ -36,8 +38,8 @@ Encoder::Encoder(const Model& model, bool bytes, std::string_view origin)
 Token Encoder::WordLevel::id_of(std::string_view word) const {
   if (const Token id = model.vocabulary.find(word); id >= 0) return id;
   const Token id = model.vocabulary.find(model.unk_token);
-  check(id >= 0, Code::tokenizer, "{}: the word {} is not in the vocabulary, and neither is the unk_token {}", origin,
-        quoted(word), quoted(model.unk_token));
+  check(id >= 0, Code::tokenizer, "{}: the word {} is not in the vocabulary, and neither is the unk_token {}",
+        origin, quoted(word), quoted(model.unk_token));
   return id;
 }
 
@@ -62,7 +64,8 @@ struct Encoder::Encode {
   }
 };
 
-const std::vector<Symbol>& Encoder::encode(std::string_view word, Scratch& scratch, DropoutNumbers* dropout) const {
+const std::vector<Symbol>& Encoder::encode(std::string_view word, Scratch& scratch,
+                                           DropoutNumbers* dropout) const {
   if (named_) word = scratch.name_ = to_byte_names(word);
   const auto& symbols = std::visit(Encode{word, scratch, dropout}, model_);
   if (named_) count_characters(word, scratch.symbols_);

@@ -21,8 +21,8 @@ using Model = std::variant<BpeModel, WordPieceModel, WordLevelModel, UnigramMode
 // Immutable; the scratch memory is the caller's.
 class Encoder {
  public:
-  // `bytes`: words come as bytes that stand for their GPT-2 names. The model and `origin`, the file for messages, must
-  // outlive this.
+  // `bytes`: words come as bytes that stand for their GPT-2 names. The model and `origin`, the file for
+  // messages, must outlive this.
   Encoder(const Model& model, bool bytes, std::string_view origin);
 
   class Scratch {
@@ -33,7 +33,8 @@ class Encoder {
     std::string name_;
   };
   // The symbols of a word, good until the scratch memory is used again. `dropout`, of BPE alone, may be null.
-  const std::vector<Symbol>& encode(std::string_view word, Scratch& scratch, DropoutNumbers* dropout = nullptr) const;
+  const std::vector<Symbol>& encode(std::string_view word, Scratch& scratch,
+                                    DropoutNumbers* dropout = nullptr) const;
   // The bytes of a first part of a word that has the same tokens alone.
   std::size_t part_of(std::string_view word) const {
     const auto* bpe = std::get_if<Bpe>(&model_);

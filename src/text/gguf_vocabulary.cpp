@@ -14,7 +14,14 @@ namespace {
 const std::string kMark = "\xE2\x96\x81";
 constexpr std::size_t kPieceBytes = 1024;
 
-enum TokenType : std::int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum TokenType : std::int32_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 
 class Maker {
  public:
@@ -30,45 +37,50 @@ class Maker {
     if (from_.model == "gemma4") return gemma4();
     if (from_.model == "t5") return unigram();
     if (from_.model == "bert") return word_piece();
-    fail(Code::tokenizer, "{}: tokenizer.ggml.model: {} is not supported; supported are gpt2, llama, gemma4, t5, bert",
+    fail(Code::tokenizer,
+         "{}: tokenizer.ggml.model: {} is not supported; supported are gpt2, llama, gemma4, t5, bert",
          from_.origin, quoted(from_.model));
   }
 
  private:
   void check_counts() const {
     const std::size_t count = from_.tokens.size();
-    check(count > 0 && count <= INT32_MAX, Code::tokenizer, "{}: tokenizer.ggml.tokens: {} tokens", from_.origin, count);
+    check(count > 0 && count <= INT32_MAX, Code::tokenizer, "{}: tokenizer.ggml.tokens: {} tokens",
+          from_.origin, count);
     check((from_.scores.empty() || from_.scores.size() == count) &&
               (from_.token_types.empty() || from_.token_types.size() == count),
-          Code::tokenizer, "{}: {} tokenizer.ggml.tokens, {} scores and {} token_type; there must be as many of each",
+          Code::tokenizer,
+          "{}: {} tokenizer.ggml.tokens, {} scores and {} token_type; there must be as many of each",
           from_.origin, count, from_.scores.size(), from_.token_types.size());
     for (std::size_t i = 0; i < count; ++i) {
-      check(!utf8_error(from_.tokens[i]), Code::tokenizer, "{}: tokenizer.ggml.tokens[{}]: {} is not UTF-8", from_.origin,
-            i, quoted(from_.tokens[i]));
+      check(!utf8_error(from_.tokens[i]), Code::tokenizer, "{}: tokenizer.ggml.tokens[{}]: {} is not UTF-8",
+            from_.origin, i, quoted(from_.tokens[i]));
       check(from_.tokens[i].size() <= kPieceBytes, Code::tokenizer,
-            "{}: tokenizer.ggml.tokens[{}]: {} bytes, at most {} are allowed", from_.origin, i, from_.tokens[i].size(),
-            kPieceBytes);
+            "{}: tokenizer.ggml.tokens[{}]: {} bytes, at most {} are allowed", from_.origin, i,
+            from_.tokens[i].size(), kPieceBytes);
     }
     for (std::size_t i = 0; i < from_.scores.size(); ++i)
-      check(std::isfinite(from_.scores[i]), Code::tokenizer, "{}: tokenizer.ggml.scores[{}]: {}", from_.origin, i,
-            from_.scores[i]);
+      check(std::isfinite(from_.scores[i]), Code::tokenizer, "{}: tokenizer.ggml.scores[{}]: {}",
+            from_.origin, i, from_.scores[i]);
   }
 
-  std::int32_t type_of(std::size_t i) const { return from_.token_types.empty() ? kNormal : from_.token_types[i]; }
-  bool has_bytes() const {
-    return std::count(from_.token_types.begin(), from_.token_types.end(), kByte) > 0;
+  std::int32_t type_of(std::size_t i) const {
+    return from_.token_types.empty() ? kNormal : from_.token_types[i];
   }
+  bool has_bytes() const { return std::count(from_.token_types.begin(), from_.token_types.end(), kByte) > 0; }
 
   // The text of a token as the file has it; one without a text stands for nothing.
   std::string text_of(std::size_t i) const {
     return from_.tokens[i].empty() ? fmt::format("[EMPTY_{}]", i) : std::string(from_.tokens[i]);
   }
 
-  std::string special(const char* key, std::optional<std::int64_t> given, std::optional<std::int64_t> otherwise) const {
+  std::string special(const char* key, std::optional<std::int64_t> given,
+                      std::optional<std::int64_t> otherwise) const {
     if (!given && otherwise && *otherwise < static_cast<std::int64_t>(from_.tokens.size())) given = otherwise;
     if (!given) return "";
     check(*given >= 0 && *given < static_cast<std::int64_t>(from_.tokens.size()), Code::tokenizer,
-          "{}: tokenizer.ggml.{}_token_id is {}; there are {} tokens", from_.origin, key, *given, from_.tokens.size());
+          "{}: tokenizer.ggml.{}_token_id is {}; there are {} tokens", from_.origin, key, *given,
+          from_.tokens.size());
     return text_of(static_cast<std::size_t>(*given));
   }
 
@@ -109,8 +121,8 @@ class Maker {
     Vocabulary made;
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
       const Token known = made.find(text_of(i));
-      check(known < 0, Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin, known, i,
-            quoted(text_of(i)));
+      check(known < 0, Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}",
+            from_.origin, known, i, quoted(text_of(i)));
       made.append(text_of(i));
     }
     return made;
@@ -122,7 +134,8 @@ class Maker {
     for (const std::string_view merge : from_.merges) {
       const std::size_t space = merge.find(' ', 1);
       const auto refuse = [&](std::string_view what) {
-        fail(Code::tokenizer, "{}: tokenizer.ggml.merges[{}]: {} {}", from_.origin, made.size(), quoted(merge), what);
+        fail(Code::tokenizer, "{}: tokenizer.ggml.merges[{}]: {} {}", from_.origin, made.size(),
+             quoted(merge), what);
       };
       if (space == merge.npos) refuse("is not two pieces with a space between");
       const Token left = pieces.find(merge.substr(0, space)), right = pieces.find(merge.substr(space + 1));
@@ -152,10 +165,12 @@ class Maker {
   }
 
   void put_marks() {
-    if (from_.add_space_prefix.value_or(from_.model == "llama")) parts_.normalizer.push_back(normalizer::Prepend{kMark});
+    if (from_.add_space_prefix.value_or(from_.model == "llama"))
+      parts_.normalizer.push_back(normalizer::Prepend{kMark});
     parts_.normalizer.push_back(normalizer::Replace{std::string(" "), kMark});
     parts_.decoder = {decoder::Replace{kMark, " "}, decoder::ByteFallback{}, decoder::Fuse{}};
-    if (from_.add_space_prefix.value_or(from_.model == "llama")) parts_.decoder.push_back(decoder::Strip{" ", 1, 0});
+    if (from_.add_space_prefix.value_or(from_.model == "llama"))
+      parts_.decoder.push_back(decoder::Strip{" ", 1, 0});
   }
 
   BpeModel bpe_with_bytes() const {
@@ -174,8 +189,8 @@ class Maker {
   }
 
   TokenizerParts sentencepiece_bpe() {
-    check(!from_.scores.empty(), Code::tokenizer, "{}: tokenizer.ggml.scores is missing, which model llama needs",
-          from_.origin);
+    check(!from_.scores.empty(), Code::tokenizer,
+          "{}: tokenizer.ggml.scores is missing, which model llama needs", from_.origin);
     read_special({.bos = 1, .eos = 2, .unk = 0});
     BpeModel model = bpe_with_bytes();
     model.merges = merges_of_scores(model.vocabulary, {from_.scores.begin(), from_.scores.end()});
@@ -195,18 +210,21 @@ class Maker {
   }
 
   TokenizerParts unigram() {
-    check(!from_.scores.empty(), Code::tokenizer, "{}: tokenizer.ggml.scores is missing, which model t5 needs", from_.origin);
+    check(!from_.scores.empty(), Code::tokenizer,
+          "{}: tokenizer.ggml.scores is missing, which model t5 needs", from_.origin);
     read_special({.eos = 1, .unk = 2, .pad = 0});
     UnigramModel model;
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
-      check(from_.scores[i] <= 0, Code::tokenizer,
-            "{}: tokenizer.ggml.scores[{}]: {}; scores of model t5 are logarithms of probabilities, 0 at most", from_.origin,
-            i, from_.scores[i]);
+      check(
+          from_.scores[i] <= 0, Code::tokenizer,
+          "{}: tokenizer.ggml.scores[{}]: {}; scores of model t5 are logarithms of probabilities, 0 at most",
+          from_.origin, i, from_.scores[i]);
       model.vocabulary.append(text_of(i));
       model.scores.push_back(from_.scores[i]);
     }
     model.unk_id = static_cast<Token>(from_.unknown_token_id.value_or(2));
-    check(*model.unk_id < model.vocabulary.size(), Code::tokenizer, "{}: model t5 needs an unknown_token_id", from_.origin);
+    check(*model.unk_id < model.vocabulary.size(), Code::tokenizer, "{}: model t5 needs an unknown_token_id",
+          from_.origin);
     model.byte_fallback = has_bytes();
     parts_.model = std::move(model);
     if (!from_.precompiled_charsmap.empty())
@@ -245,7 +263,8 @@ class Maker {
     parts_.pre_tokenizer = {pre_tokenizer::Bert{}};
     parts_.decoder = {decoder::WordPiece{}};
     add_tokens(parts_, {}, {s.unk, s.sep, s.pad, s.cls, s.mask});
-    if (from_.add_bos_token.value_or(true)) put_around(parts_, s.cls, from_.add_sep_token.value_or(true) ? s.sep : "");
+    if (from_.add_bos_token.value_or(true))
+      put_around(parts_, s.cls, from_.add_sep_token.value_or(true) ? s.sep : "");
     return std::move(parts_);
   }
 

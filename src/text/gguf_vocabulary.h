@@ -1,5 +1,5 @@
-// gguf_vocabulary.h -- the vocabulary that a GGUF file carries under tokenizer.ggml.*, made a tokenizer with the ids of the
-// model's own.
+// gguf_vocabulary.h -- the vocabulary that a GGUF file carries under tokenizer.ggml.*, made a tokenizer with
+// the ids of the model's own.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -13,14 +13,15 @@ namespace glossa {
 
 // The file's keys without their prefix; views are read only while the tokenizer is made.
 struct GgufVocabulary {
-  std::string origin = "the GGUF file";   // for messages
-  std::string model = {}, pre = {};       // "gpt2", "llama", ...; which expressions cut words
+  std::string origin = "the GGUF file";  // for messages
+  std::string model = {}, pre = {};      // "gpt2", "llama", ...; which expressions cut words
   std::vector<std::string_view> tokens = {};
   std::vector<float> scores = {};              // as many as tokens, or none
   std::vector<std::int32_t> token_types = {};  // likewise
   std::vector<std::string_view> merges = {};   // two pieces with a space between
-  std::optional<std::int64_t> bos_token_id = {}, eos_token_id = {}, unknown_token_id = {}, seperator_token_id = {},
-                              padding_token_id = {}, cls_token_id = {}, mask_token_id = {};
+  std::optional<std::int64_t> bos_token_id = {}, eos_token_id = {}, unknown_token_id = {},
+                              seperator_token_id = {}, padding_token_id = {}, cls_token_id = {},
+                              mask_token_id = {};
   std::optional<bool> add_bos_token = {}, add_eos_token = {}, add_sep_token = {}, add_space_prefix = {},
                       remove_extra_whitespaces = {};
   std::optional<bool> normalizer_lowercase = {}, normalizer_strip_accents = {};

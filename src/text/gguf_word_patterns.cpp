@@ -19,7 +19,8 @@ constexpr ByteLevel kWordsOfBytes{.add_prefix_space = false, .trim_offsets = tru
 // Splits by expressions, each within the pieces of those before; then bytes.
 Steps splits(std::initializer_list<const char*> expressions) {
   Steps steps;
-  for (const char* e : expressions) steps.push_back(Split{Regex(e, "a known pattern"), Behavior::isolated, false});
+  for (const char* e : expressions)
+    steps.push_back(Split{Regex(e, "a known pattern"), Behavior::isolated, false});
   steps.push_back(kBytes);
   return steps;
 }
@@ -27,20 +28,30 @@ Steps known(WordPattern pattern) {
   return {Split{pattern, Behavior::isolated, false}, kBytes};
 }
 
-Steps gpt2() { return {kWordsOfBytes}; }
-Steps cl100k() { return known(WordPattern::cl100k); }
-Steps qwen2() { return known(WordPattern::qwen2); }
-Steps digits() { return {pre_tokenizer::Digits{true}, kWordsOfBytes}; }
+Steps gpt2() {
+  return {kWordsOfBytes};
+}
+Steps cl100k() {
+  return known(WordPattern::cl100k);
+}
+Steps qwen2() {
+  return known(WordPattern::qwen2);
+}
+Steps digits() {
+  return {pre_tokenizer::Digits{true}, kWordsOfBytes};
+}
 
 Steps qwen35() {
-  return splits({R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)"
-                 R"(\s*[\r\n]+|\s+(?!\S)|\s+)"});
+  return splits(
+      {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)"
+       R"(\s*[\r\n]+|\s+(?!\S)|\s+)"});
 }
 Steps o200k() {
-  return splits({R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
-                 R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-                 R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
-                 R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"});
+  return splits(
+      {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+       R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+       R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+       R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"});
 }
 Steps tekken() {
   return splits({R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
@@ -53,7 +64,8 @@ Steps deepseek_v3() {
                  R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"});
 }
 Steps deepseek_coder() {
-  return splits({R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", "[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+", R"(\p{N})"});
+  return splits({R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", "[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+",
+                 R"(\p{N})"});
 }
 Steps falcon() {
   return {pre_tokenizer::Punctuation{Behavior::contiguous}, kWordsOfBytes, pre_tokenizer::Digits{false},
@@ -66,12 +78,14 @@ Steps viking() {
   return splits({" ?[^(\\s|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+", R"(\p{N})"});
 }
 Steps bailing() {
-  return splits({R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|)"
-                 R"(\s+(?!\S)|\s+)"});
+  return splits(
+      {R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|)"
+       R"(\s+(?!\S)|\s+)"});
 }
 Steps seed_coder() {
-  return splits({R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|)"
-                 R"(\s+(?!\S)|\s+)"});
+  return splits(
+      {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|)"
+       R"(\s+(?!\S)|\s+)"});
 }
 // Of files that name no tokenizer.
 Steps unnamed() {
@@ -87,7 +101,9 @@ struct Pre {
 };
 constexpr Pre kPres[] = {
     {"default ", unnamed},
-    {"gpt-2 phi-2 mpt olmo jais trillion jina-es jina-de jina-v2-es jina-v2-de modern-bert exaone4 granite-docling ", gpt2},
+    {"gpt-2 phi-2 mpt olmo jais trillion jina-es jina-de jina-v2-es jina-v2-de modern-bert exaone4 "
+     "granite-docling ",
+     gpt2},
     {.names = "roberta-bpe jina-v1-en jina-v2-code ", .steps = gpt2, .add_sep = true},
     {.names = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 ",
      .steps = cl100k,
@@ -123,7 +139,8 @@ GgufWordPattern gguf_word_pattern(std::string_view name, std::string_view origin
     std::string supported;
     for (const Pre& p : kPres) supported += p.names;
     supported.pop_back();
-    fail(Code::tokenizer, "{}: tokenizer.ggml.pre: {} is not supported; supported are {}", origin, quoted(name), supported);
+    fail(Code::tokenizer, "{}: tokenizer.ggml.pre: {} is not supported; supported are {}", origin,
+         quoted(name), supported);
   }
   GgufWordPattern made;
   if (pre->nfc) made.normalizer.push_back(normalizer::Unicode{Normalization::nfc});

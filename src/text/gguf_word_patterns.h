@@ -1,4 +1,5 @@
-// gguf_word_patterns.h -- how the tokenizers that a GGUF file names under tokenizer.ggml.pre cut texts into words.
+// gguf_word_patterns.h -- how the tokenizers that a GGUF file names under tokenizer.ggml.pre cut texts into
+// words.
 #pragma once
 #include <string_view>
 

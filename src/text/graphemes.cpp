@@ -32,12 +32,14 @@ class Cluster {
 
   bool joins(char32_t c, int next) const {
     if (last_ == UTF8PROC_BOUNDCLASS_CR) return next == UTF8PROC_BOUNDCLASS_LF;  // GB3
-    const auto controls = [](int k) { return k >= UTF8PROC_BOUNDCLASS_CR && k <= UTF8PROC_BOUNDCLASS_CONTROL; };
+    const auto controls = [](int k) {
+      return k >= UTF8PROC_BOUNDCLASS_CR && k <= UTF8PROC_BOUNDCLASS_CONTROL;
+    };
     if (controls(last_) || controls(next)) return false;  // GB4, GB5
-    switch (last_) {  // GB6 to GB8
+    switch (last_) {                                      // GB6 to GB8
       case UTF8PROC_BOUNDCLASS_L:
-        if (next == UTF8PROC_BOUNDCLASS_L || next == UTF8PROC_BOUNDCLASS_V || next == UTF8PROC_BOUNDCLASS_LV ||
-            next == UTF8PROC_BOUNDCLASS_LVT)
+        if (next == UTF8PROC_BOUNDCLASS_L || next == UTF8PROC_BOUNDCLASS_V ||
+            next == UTF8PROC_BOUNDCLASS_LV || next == UTF8PROC_BOUNDCLASS_LVT)
           return true;
         break;
       case UTF8PROC_BOUNDCLASS_LV:
@@ -48,14 +50,15 @@ class Cluster {
       case UTF8PROC_BOUNDCLASS_T:
         if (next == UTF8PROC_BOUNDCLASS_T) return true;
         break;
-      default: break;
+      default:
+        break;
     }
     if (next == UTF8PROC_BOUNDCLASS_EXTEND || next == UTF8PROC_BOUNDCLASS_ZWJ ||
         next == UTF8PROC_BOUNDCLASS_SPACINGMARK)
-      return true;                                                     // GB9, GB9a
-    if (last_ == UTF8PROC_BOUNDCLASS_PREPEND) return true;             // GB9b
-    if (linked_ && is_conjunct_consonant(c)) return true;              // GB9c
-    if (picture_joined_ && is_picture(next)) return true;              // GB11
+      return true;                                                               // GB9, GB9a
+    if (last_ == UTF8PROC_BOUNDCLASS_PREPEND) return true;                       // GB9b
+    if (linked_ && is_conjunct_consonant(c)) return true;                        // GB9c
+    if (picture_joined_ && is_picture(next)) return true;                        // GB11
     return next == UTF8PROC_BOUNDCLASS_REGIONAL_INDICATOR && regions_ % 2 == 1;  // GB12, GB13
   }
 

@@ -1,4 +1,5 @@
-// graphemes.h -- extended grapheme clusters (Unicode Standard Annex #29): what readers take for one character.
+// graphemes.h -- extended grapheme clusters (Unicode Standard Annex #29): what readers take for one
+// character.
 #pragma once
 #include <cstddef>
 #include <string_view>

@@ -277,16 +277,19 @@ void name_bytes(AlignedText& text) {
 
 void nmt(AlignedText& text) {
   each_character(text, [](Rewrite& rewrite, char32_t c, Position begin, Position end) {
-    const bool control = (c >= 1 && c <= 8) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
-    const bool space = c == 9 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
-                       c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+    const bool control =
+        (c >= 1 && c <= 8) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+    const bool space = c == 9 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 ||
+                       (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+                       c == 0xFEFF || c == 0xFFFD;
     if (control) return;
     space ? rewrite.put(" ", begin, end) : rewrite.keep(begin, end);
   });
 }
 
 // Characters are paired off in order; those left over belong to the last of the others.
-void put_mapped(Rewrite& rewrite, std::string_view view, Position begin, Position end, std::string_view mapped) {
+void put_mapped(Rewrite& rewrite, std::string_view view, Position begin, Position end,
+                std::string_view mapped) {
   for (Position at = 0, from = begin; at < mapped.size();) {
     const Position here = at;
     next_character(mapped, at);
@@ -297,8 +300,8 @@ void put_mapped(Rewrite& rewrite, std::string_view view, Position begin, Positio
   }
 }
 
-// As the library applies SentencePiece's rules: to a short cluster of characters the shortest rule that it begins with,
-// and all of it is gone; else to each character of it.
+// As the library applies SentencePiece's rules: to a short cluster of characters the shortest rule that it
+// begins with, and all of it is gone; else to each character of it.
 void apply_charsmap(AlignedText& text, const Charsmap& charsmap) {
   constexpr Position kShortCluster = 5;  // bytes
   const std::string_view view = text.view();
@@ -309,7 +312,8 @@ void apply_charsmap(AlignedText& text, const Charsmap& charsmap) {
   for (Position at = 0; at < view.size();) {
     const Position begin = at;
     // A character of ASCII before another is a cluster, but for the end of a line.
-    while (at < view.size() && is_ascii(at) && view[at] != '\r' && charsmap.keeps(static_cast<unsigned char>(view[at])) &&
+    while (at < view.size() && is_ascii(at) && view[at] != '\r' &&
+           charsmap.keeps(static_cast<unsigned char>(view[at])) &&
            (at + 1 == view.size() || is_ascii(at + 1)) && source(at) == at)
       ++at;
     if (at > begin) {

@@ -40,8 +40,8 @@ struct Precompiled {  // of SentencePiece
   Charsmap charsmap;
 };
 
-using Step =
-    std::variant<Unicode, Lowercase, Strip, StripAccents, Replace, Prepend, Bert, ByteLevel, Nmt, Precompiled>;
+using Step = std::variant<Unicode, Lowercase, Strip, StripAccents, Replace, Prepend, Bert, ByteLevel, Nmt,
+                          Precompiled>;
 
 }  // namespace normalizer
 

@@ -31,11 +31,11 @@ class PieceTrie {
 
  private:
   struct Node {
-    std::uint32_t first = 0;   // child; the others follow it
-    std::uint32_t dense = 0;   // place in dense_ of a table of 256, if not 0
+    std::uint32_t first = 0;  // child; the others follow it
+    std::uint32_t dense = 0;  // place in dense_ of a table of 256, if not 0
     Token token = -1;
     std::uint16_t children = 0;
-    std::uint8_t byte = 0;     // that leads here
+    std::uint8_t byte = 0;  // that leads here
   };
   // More children than this get a table: looking at them all costs more than one read.
   static constexpr std::uint16_t kDense = 8;

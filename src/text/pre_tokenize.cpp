@@ -53,8 +53,9 @@ void PieceCutter::apply(const std::vector<Match>& matches, Behavior behavior) {
       }
       break;
   }
-  next_.erase(std::remove_if(next_.begin() + first_new, next_.end(), [](const Piece& p) { return p.begin == p.end; }),
-              next_.end());
+  next_.erase(
+      std::remove_if(next_.begin() + first_new, next_.end(), [](const Piece& p) { return p.begin == p.end; }),
+      next_.end());
 }
 
 // Cuts each piece at the characters for which is_delimiter(classes, c) holds, each a match of its own.

@@ -48,8 +48,8 @@ struct FixedLength {
   std::int64_t length = 5;  // characters, at least one
 };
 
-using Step = std::variant<ByteLevel, Metaspace, Whitespace, WhitespaceSplit, Punctuation, Digits, CharDelimiterSplit,
-                          Bert, Split, UnicodeScripts, FixedLength>;
+using Step = std::variant<ByteLevel, Metaspace, Whitespace, WhitespaceSplit, Punctuation, Digits,
+                          CharDelimiterSplit, Bert, Split, UnicodeScripts, FixedLength>;
 
 }  // namespace pre_tokenizer
 

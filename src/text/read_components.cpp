@@ -291,10 +291,13 @@ Decoder read_decoder(const JsonNode& root) {
          return Metaspace{n.at("replacement").character(), read_prepend_scheme(n), n.boolean("split", true)};
        }},
       {"WordPiece",
-       [](const JsonNode& n) -> Step { return decoder::WordPiece{n.at("prefix").string(), n.at("cleanup").boolean()}; }},
+       [](const JsonNode& n) -> Step {
+         return decoder::WordPiece{n.at("prefix").string(), n.at("cleanup").boolean()};
+       }},
       {"CTC",
        [](const JsonNode& n) -> Step {
-         return Ctc{n.at("pad_token").string(), n.at("word_delimiter_token").string(), n.at("cleanup").boolean()};
+         return Ctc{n.at("pad_token").string(), n.at("word_delimiter_token").string(),
+                    n.at("cleanup").boolean()};
        }},
       {"BPEDecoder", [](const JsonNode& n) -> Step { return decoder::Bpe{n.at("suffix").string()}; }},
       {"ByteFallback", [](const JsonNode&) -> Step { return ByteFallback{}; }},

@@ -103,7 +103,8 @@ UnigramModel read_unigram(const JsonNode& node, const Limits& limits) {
     if (piece.empty()) entry.refuse("an empty piece is found everywhere and nowhere");
     check_piece(entry, piece);
     if (!(score <= 0) || !std::isfinite(score))
-      entry.refuse("the score {} of {}: scores are logarithms of probabilities, 0 at most", score, quoted(piece));
+      entry.refuse("the score {} of {}: scores are logarithms of probabilities, 0 at most", score,
+                   quoted(piece));
     model.vocabulary.append(piece);
     model.scores.push_back(score);
   }
@@ -118,7 +119,8 @@ UnigramModel read_unigram(const JsonNode& node, const Limits& limits) {
 // Files from before models had a type.
 std::string_view type_by_members(const JsonNode& node) {
   if (node.find("merges")) return "BPE";
-  if (const auto vocabulary = node.find("vocab"); vocabulary && vocabulary->json().is_array()) return "Unigram";
+  if (const auto vocabulary = node.find("vocab"); vocabulary && vocabulary->json().is_array())
+    return "Unigram";
   if (node.find("max_input_chars_per_word")) return "WordPiece";
   return node.find("vocab") && node.find("unk_token") ? "WordLevel" : "";
 }
@@ -128,17 +130,16 @@ std::string_view type_by_members(const JsonNode& node) {
 Vocabulary read_vocabulary(const JsonNode& node, const Limits& limits) {
   const Json& json = node.json();
   if (!json.is_object()) node.wrong("an object of pieces and ids");
-  check(json.size() <= limits.vocabulary, Code::count,
-        "{}: {}{}{} pieces, at most {} are allowed", node.origin(), node.path(), node.path().empty() ? "" : " has ",
-        json.size(), limits.vocabulary);
+  check(json.size() <= limits.vocabulary, Code::count, "{}: {}{}{} pieces, at most {} are allowed",
+        node.origin(), node.path(), node.path().empty() ? "" : " has ", json.size(), limits.vocabulary);
   std::vector<std::pair<Token, const std::string*>> by_id;
   by_id.reserve(json.size());
   for (auto entry = json.begin(); entry != json.end(); ++entry) {
     const JsonNode id(*entry, fmt::format("{}[{}]", node.path(), quoted(entry.key())), node.origin());
     const std::int64_t most = static_cast<std::int64_t>(json.size()) - 1 + kMostGaps;
     if (id.natural(kMostTokens) > most)
-      id.refuse("the id {} leaves too large a gap: with {} pieces ids go to {} at most", id.natural(kMostTokens),
-                json.size(), most);
+      id.refuse("the id {} leaves too large a gap: with {} pieces ids go to {} at most",
+                id.natural(kMostTokens), json.size(), most);
     by_id.emplace_back(static_cast<Token>(id.natural(kMostTokens)), &entry.key());
   }
   std::sort(by_id.begin(), by_id.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

@@ -83,7 +83,8 @@ TokenizerParts parse_tokenizer(std::string_view text, std::string_view origin, c
   // Other files of tokenizers are told by their names; what is wrong with JSON is for its parser to say.
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   check(first == text.npos || text[first] == '{' || text.starts_with("\xEF\xBB\xBF"), Code::tokenizer,
-        "{}: byte {}: found {}, and a tokenizer.json begins with {{; other files of tokenizers are read under their own "
+        "{}: byte {}: found {}, and a tokenizer.json begins with {{; other files of tokenizers are read "
+        "under their own "
         "names: *.model, vocab.json with merges.txt, vocab.txt",
         origin, first, quoted(text.substr(std::min(first, text.size()), 8)));
   const Json json = parse_json(text, origin, limits);

@@ -11,9 +11,10 @@ struct Regex::State {
   Workspaces<RegexMatcher> matchers;
 
   State(std::string_view text, std::string_view place)
-      : expression(text), where(place), program(expression, where), matchers([this] {
-          return std::make_unique<RegexMatcher>(program, where);
-        }) {}
+      : expression(text),
+        where(place),
+        program(expression, where),
+        matchers([this] { return std::make_unique<RegexMatcher>(program, where); }) {}
 };
 
 Regex::Regex(std::string_view expression, std::string_view where)

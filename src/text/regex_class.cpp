@@ -34,7 +34,8 @@ class ClassParser {
     in_.take(']');
     meet();
     CharSet set = std::move(*met);
-    if (options_.ignore_case && depth == 0) set = with_other_cases(set);  // Oniguruma asks the outermost alone
+    if (options_.ignore_case && depth == 0)
+      set = with_other_cases(set);  // Oniguruma asks the outermost alone
     return negated ? ~set : set;
   }
 
@@ -56,7 +57,8 @@ class ClassParser {
     if (in_.take('[')) return parse(begin, depth + 1);
     const RegexEscape low = character();
     const std::size_t hyphen = in_.at();
-    const bool range = in_.take('-') && !in_.done() && in_.peek() != ']' && in_.peek() != '[' && !in_.take("&&");
+    const bool range =
+        in_.take('-') && !in_.done() && in_.peek() != ']' && in_.peek() != '[' && !in_.take("&&");
     if (!range) in_.back_to(hyphen);  // the hyphen is the next element
     if (low.set) {
       if (range) in_.refuse(begin, "a range that begins with a class");
@@ -93,9 +95,10 @@ class ClassParser {
     std::string name;
     while (!in_.done() && in_.peek() >= 'a' && in_.peek() <= 'z') name += static_cast<char>(in_.next());
     if (!in_.take(":]")) return std::nullopt;
-    static constexpr const char* kNames[] = {"alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph",
+    static constexpr const char* kNames[] = {"alnum", "alpha", "ascii", "blank", "cntrl", "digit",  "graph",
                                              "lower", "print", "punct", "space", "upper", "xdigit", "word"};
-    if (std::none_of(std::begin(kNames), std::end(kNames), [&](const char* n) { return name == n; })) return std::nullopt;
+    if (std::none_of(std::begin(kNames), std::end(kNames), [&](const char* n) { return name == n; }))
+      return std::nullopt;
     CharSet set = *named_set(name);
     if (name == "punct") set = set | *named_set("S");
     return negated ? ~set : set;
@@ -112,7 +115,8 @@ CharSet property(RegexInput& in, std::size_t begin, bool negated) {
   while (!in.take('}')) utf8_append(name, in.next("the end of a property's name"));
   auto set = named_set(name);
   if (!set)
-    in.refuse(begin, "the property {} is not known; known are general categories, scripts, and the classes of POSIX",
+    in.refuse(begin,
+              "the property {} is not known; known are general categories, scripts, and the classes of POSIX",
               quoted(name));
   return negated ? ~*set : *set;
 }
@@ -135,24 +139,42 @@ RegexEscape parse_escape(RegexInput& in, std::size_t begin) {
     return RegexEscape{negated ? ~set : set};
   };
   switch (c) {
-    case 't': return {.character = '\t'};
-    case 'v': return {.character = '\v'};
-    case 'n': return {.character = '\n'};
-    case 'r': return {.character = '\r'};
-    case 'f': return {.character = '\f'};
-    case 'a': return {.character = '\a'};
-    case 'e': return {.character = 0x1B};
-    case 'd': return named("digit", false);
-    case 'D': return named("digit", true);
-    case 's': return named("space", false);
-    case 'S': return named("space", true);
-    case 'w': return named("word", false);
-    case 'W': return named("word", true);
-    case 'h': return named("xdigit", false);
-    case 'H': return named("xdigit", true);
-    case 'p': return {property(in, begin, false)};
-    case 'P': return {property(in, begin, true)};
-    case 'u': return {.character = code_point(in, begin, in.take_hex(4, 4))};
+    case 't':
+      return {.character = '\t'};
+    case 'v':
+      return {.character = '\v'};
+    case 'n':
+      return {.character = '\n'};
+    case 'r':
+      return {.character = '\r'};
+    case 'f':
+      return {.character = '\f'};
+    case 'a':
+      return {.character = '\a'};
+    case 'e':
+      return {.character = 0x1B};
+    case 'd':
+      return named("digit", false);
+    case 'D':
+      return named("digit", true);
+    case 's':
+      return named("space", false);
+    case 'S':
+      return named("space", true);
+    case 'w':
+      return named("word", false);
+    case 'W':
+      return named("word", true);
+    case 'h':
+      return named("xdigit", false);
+    case 'H':
+      return named("xdigit", true);
+    case 'p':
+      return {property(in, begin, false)};
+    case 'P':
+      return {property(in, begin, true)};
+    case 'u':
+      return {.character = code_point(in, begin, in.take_hex(4, 4))};
     case 'x': {
       if (!in.take('{')) {
         const char32_t value = code_point(in, begin, in.take_hex(1, 2));
@@ -163,12 +185,15 @@ RegexEscape parse_escape(RegexInput& in, std::size_t begin) {
       if (!in.take('}')) in.refuse(begin, "wanted one character");
       return {.character = value};
     }
-    case '0': return {.character = 0};
+    case '0':
+      return {.character = 0};
     case 'c':
     case 'C':
     case 'M':
-    case 'o': in.refuse(begin, "\\{} is not supported; \\x{{...}} names a character", static_cast<char>(c));
-    default: break;
+    case 'o':
+      in.refuse(begin, "\\{} is not supported; \\x{{...}} names a character", static_cast<char>(c));
+    default:
+      break;
   }
   if (c >= '1' && c <= '9') in.refuse(begin, "\\ and digits are not supported; \\x{{...}} names a character");
   return {.character = c};

@@ -52,7 +52,9 @@ class RegexInput {
     std::size_t digits = 0;
     for (; digits < most && !done(); ++digits, ++at_) {
       const char c = text_[at_];
-      const int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+      const int digit = c >= '0' && c <= '9'                 ? c - '0'
+                        : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                             : -1;
       if (digit < 0) break;
       value = value * 16 + digit;
     }

@@ -36,7 +36,8 @@ RegexMatcher::Number RegexMatcher::number_of(const Bits& bits) {
   if (!made) return entry->second;
   const std::size_t bytes = (states_.size() + 1) * ((arcs_ + program_.size()) * sizeof(Number) + words_ * 8);
   check(states_.size() < kMostStates && bytes < kMostBytes, Code::size,
-        "{}: the regular expression needs more than {} states for this text; simplify it", where_, states_.size());
+        "{}: the regular expression needs more than {} states for this text; simplify it", where_,
+        states_.size());
   states_.push_back(bits);
   before_.resize(before_.size() + arcs_, kUnknown);
   steps_.resize(steps_.size() + program_.size(), kUnknown);
@@ -44,15 +45,22 @@ RegexMatcher::Number RegexMatcher::number_of(const Bits& bits) {
 }
 
 // Whether an instruction that consumes nothing leads to one of the set.
-bool RegexMatcher::can_pass(const Bits& bits, std::uint32_t at, std::uint32_t before, std::uint32_t after) const {
+bool RegexMatcher::can_pass(const Bits& bits, std::uint32_t at, std::uint32_t before,
+                            std::uint32_t after) const {
   const RegexInstruction& i = program_[at];
   switch (i.op) {
-    case Op::match: return true;
-    case Op::set: return false;
-    case Op::split: return has(bits, i.next) || has(bits, i.x);
-    case Op::again: return has(bits, i.next);
-    case Op::edge: return has(bits, i.next) && program_.holds(i, before, after);
-    case Op::ahead: return has(bits, i.next) && has(bits, i.x) != i.negated;
+    case Op::match:
+      return true;
+    case Op::set:
+      return false;
+    case Op::split:
+      return has(bits, i.next) || has(bits, i.x);
+    case Op::again:
+      return has(bits, i.next);
+    case Op::edge:
+      return has(bits, i.next) && program_.holds(i, before, after);
+    case Op::ahead:
+      return has(bits, i.next) && has(bits, i.x) != i.negated;
   }
   return false;
 }
@@ -66,8 +74,8 @@ void RegexMatcher::close(Bits& bits, std::uint32_t before, std::uint32_t after) 
     }
 }
 
-// The state before a character of class `here`, which has one of class `before` in front of it; or, for the end of
-// the text, the state there.
+// The state before a character of class `here`, which has one of class `before` in front of it; or, for the
+// end of the text, the state there.
 RegexMatcher::Number RegexMatcher::state_before(Number after, std::uint32_t here, std::uint32_t before) {
   const std::size_t row = here == program_.end_class() ? program_.classes() : here;
   const std::size_t arc =
@@ -112,8 +120,8 @@ void RegexMatcher::read_backwards(std::string_view text) {
   }
 }
 
-// The first way through instructions that consume nothing, to a character or the match. A loop goes on after a part
-// of nothing as backtracking engines do: with what is behind it.
+// The first way through instructions that consume nothing, to a character or the match. A loop goes on after
+// a part of nothing as backtracking engines do: with what is behind it.
 RegexMatcher::Number RegexMatcher::find_step(const Bits& bits, std::uint32_t at) {
   open_.assign(1, at);
   std::fill(seen_.begin(), seen_.end(), false);

@@ -42,7 +42,8 @@ class RegexMatcher {
   std::vector<Bits> states_;  // [0]: of no instruction, what is after the end of the text
   std::unordered_map<std::string, Number> numbers_;
   std::vector<Number> before_;  // [state][class, or class and class before]: the state before, or kUnknown
-  std::vector<Number> steps_;   // [state][instruction]: where to be after the next character, kMatch or kNoMatch
+  std::vector<Number>
+      steps_;  // [state][instruction]: where to be after the next character, kMatch or kNoMatch
   std::vector<Number> places_;  // [byte of the text]: its state, or kInside a character
   std::vector<std::uint32_t> open_;
   std::vector<bool> seen_;

@@ -20,11 +20,16 @@ constexpr std::size_t kClasses = 250;
 bool nullable(const RegexNode& node) {
   const auto is_nullable = [](const RegexNode& part) { return nullable(part); };
   switch (node.kind) {
-    case Kind::set: return false;
-    case Kind::sequence: return std::all_of(node.parts.begin(), node.parts.end(), is_nullable);
-    case Kind::choice: return std::any_of(node.parts.begin(), node.parts.end(), is_nullable);
-    case Kind::repeat: return node.least == 0 || nullable(node.parts[0]);
-    default: return true;
+    case Kind::set:
+      return false;
+    case Kind::sequence:
+      return std::all_of(node.parts.begin(), node.parts.end(), is_nullable);
+    case Kind::choice:
+      return std::any_of(node.parts.begin(), node.parts.end(), is_nullable);
+    case Kind::repeat:
+      return node.least == 0 || nullable(node.parts[0]);
+    default:
+      return true;
   }
 }
 
@@ -40,7 +45,8 @@ class RegexProgram::Compiler {
 
   std::uint32_t compile(const RegexNode& node, std::uint32_t next) {
     switch (node.kind) {
-      case Kind::set: return put({.op = Op::set, .next = next, .x = set_number(node.set)});
+      case Kind::set:
+        return put({.op = Op::set, .next = next, .x = set_number(node.set)});
       case Kind::sequence:
         for (auto part = node.parts.rbegin(); part != node.parts.rend(); ++part) next = compile(*part, next);
         return next;
@@ -52,7 +58,8 @@ class RegexProgram::Compiler {
         }
         return chosen;
       }
-      case Kind::repeat: return repeat(node, next);
+      case Kind::repeat:
+        return repeat(node, next);
       case Kind::ahead: {
         const auto begin = static_cast<std::uint32_t>(p_.code_.size());
         const std::uint32_t body = compile(node.parts[0], put({.op = Op::match}));
@@ -62,7 +69,8 @@ class RegexProgram::Compiler {
       case Kind::edge: {
         const bool has_set = node.edge == RegexEdge::after || node.edge == RegexEdge::not_after;
         if (node.edge != RegexEdge::text_end && node.edge != RegexEdge::line_end) p_.looks_back_ = true;
-        return put({.op = Op::edge, .edge = node.edge, .next = next, .x = has_set ? set_number(node.set) : 0});
+        return put(
+            {.op = Op::edge, .edge = node.edge, .next = next, .x = has_set ? set_number(node.set) : 0});
       }
     }
     fail(Code::internal, "unknown kind of node {}", static_cast<int>(node.kind));
@@ -70,7 +78,8 @@ class RegexProgram::Compiler {
 
   std::uint32_t put(const RegexInstruction& instruction) {
     check(p_.code_.size() < kInstructions, Code::size,
-          "{}: the regular expression becomes more than {} instructions; lower its repetitions", where_, kInstructions);
+          "{}: the regular expression becomes more than {} instructions; lower its repetitions", where_,
+          kInstructions);
     p_.code_.push_back(instruction);
     return static_cast<std::uint32_t>(p_.code_.size() - 1);
   }
@@ -93,7 +102,8 @@ class RegexProgram::Compiler {
       next = loop;
     } else {
       const std::uint32_t enough = next;
-      for (std::uint32_t i = node.least; i < node.most; ++i) next = split(node.greedy, compile(part, next), enough);
+      for (std::uint32_t i = node.least; i < node.most; ++i)
+        next = split(node.greedy, compile(part, next), enough);
     }
     for (std::uint32_t i = 0; i < node.least; ++i) next = compile(part, next);
     return next;
@@ -152,14 +162,22 @@ void RegexProgram::divide(const std::vector<CharSet>& sets, std::string_view whe
 bool RegexProgram::holds(const RegexInstruction& edge, std::uint32_t before, std::uint32_t after) const {
   const bool at_begin = before == begin_class(), at_end = after == end_class();
   switch (edge.edge) {
-    case RegexEdge::text_begin: return at_begin;
-    case RegexEdge::text_end: return at_end;
-    case RegexEdge::line_begin: return at_begin || (holds(newline_, before) && !at_end);
-    case RegexEdge::line_end: return at_end || holds(newline_, after);
-    case RegexEdge::word_boundary: return holds(word_, before) != holds(word_, after);
-    case RegexEdge::no_word_boundary: return holds(word_, before) == holds(word_, after);
-    case RegexEdge::after: return holds(edge.x, before);
-    case RegexEdge::not_after: return !holds(edge.x, before);
+    case RegexEdge::text_begin:
+      return at_begin;
+    case RegexEdge::text_end:
+      return at_end;
+    case RegexEdge::line_begin:
+      return at_begin || (holds(newline_, before) && !at_end);
+    case RegexEdge::line_end:
+      return at_end || holds(newline_, after);
+    case RegexEdge::word_boundary:
+      return holds(word_, before) != holds(word_, after);
+    case RegexEdge::no_word_boundary:
+      return holds(word_, before) == holds(word_, after);
+    case RegexEdge::after:
+      return holds(edge.x, before);
+    case RegexEdge::not_after:
+      return !holds(edge.x, before);
   }
   return false;
 }

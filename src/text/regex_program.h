@@ -1,5 +1,5 @@
-// regex_program.h -- a regular expression as an automaton: instructions that follow each other, over classes of
-// characters that the expression does not tell apart.
+// regex_program.h -- a regular expression as an automaton: instructions that follow each other, over classes
+// of characters that the expression does not tell apart.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -15,7 +15,8 @@ struct RegexInstruction {
     match,
     set,    // a character of set `x`, then `next`
     split,  // `next`, or else `x`
-    again,  // the end of a loop's part that may be of nothing: the loop `next`, or if it was of nothing `x` behind it
+    again,  // the end of a loop's part that may be of nothing: the loop `next`, or if it was of nothing `x`
+            // behind it
     edge,   // a condition, then `next`; its set, if it has one, is `x`
     ahead,  // the instructions from `x` on match here (or do not), then `next`
   };
@@ -45,7 +46,9 @@ class RegexProgram {
   std::uint32_t begin_class() const { return classes_; }
   std::uint32_t end_class() const { return classes_ + 1; }
   std::uint32_t class_of(char32_t c) const { return pages_[page_[c >> 8] * std::size_t{256} + (c & 255)]; }
-  bool holds(std::uint32_t set, std::uint32_t of_class) const { return members_[set * (classes_ + 2) + of_class]; }
+  bool holds(std::uint32_t set, std::uint32_t of_class) const {
+    return members_[set * (classes_ + 2) + of_class];
+  }
   // Whether a condition holds between two characters.
   bool holds(const RegexInstruction& edge, std::uint32_t before, std::uint32_t after) const;
   bool looks_back() const { return looks_back_; }  // at the character before

@@ -39,7 +39,8 @@ RegexNode repeat_node(RegexNode part, std::uint32_t least, std::uint32_t most, b
 // The set of a node that is one character of a set in any case.
 const CharSet* single_set(const RegexNode& node) {
   const RegexNode* n = &node;
-  while (n->kind != Kind::set && n->parts.size() == 1 && (n->kind == Kind::sequence || n->kind == Kind::choice))
+  while (n->kind != Kind::set && n->parts.size() == 1 &&
+         (n->kind == Kind::sequence || n->kind == Kind::choice))
     n = &n->parts[0];
   return n->kind == Kind::set ? &n->set : nullptr;
 }
@@ -111,8 +112,11 @@ class Parser {
     tail += folded_case(literal_);
     for (const WideCase& wide : wide_cases())
       if (tail.ends_with(wide.folded) || wide.character == literal_)
-        in_.refuse(begin, "without regard to case this is also the character U+{:04X}, and several characters for one are "
-                   "not supported", static_cast<std::uint32_t>(wide.character));
+        in_.refuse(
+            begin,
+            "without regard to case this is also the character U+{:04X}, and several characters for one are "
+            "not supported",
+            static_cast<std::uint32_t>(wide.character));
     tail_ = std::move(tail);
   }
 
@@ -132,11 +136,20 @@ class Parser {
     bool on = true, any = false;
     for (; !in_.done(); in_.next()) {
       switch (in_.peek()) {
-        case '-': on = false; break;
-        case 'i': options.ignore_case = on; break;
-        case 'm': options.dot_newline = on; break;
-        case 'x': options.extended = on; break;
-        default: return any;
+        case '-':
+          on = false;
+          break;
+        case 'i':
+          options.ignore_case = on;
+          break;
+        case 'm':
+          options.dot_newline = on;
+          break;
+        case 'x':
+          options.extended = on;
+          break;
+        default:
+          return any;
       }
       any = true;
     }
@@ -147,16 +160,24 @@ class Parser {
     const std::size_t begin = in_.at();
     const char32_t c = in_.next();
     switch (c) {
-      case '(': return group(options, depth, begin);
-      case '[': return set_node(parse_class(in_, options, begin));
-      case '.': return set_node(options.dot_newline ? CharSet(0, 0x10FFFF) : ~CharSet('\n', '\n'));
-      case '^': return edge_node(RegexEdge::line_begin);
-      case '$': return edge_node(RegexEdge::line_end);
+      case '(':
+        return group(options, depth, begin);
+      case '[':
+        return set_node(parse_class(in_, options, begin));
+      case '.':
+        return set_node(options.dot_newline ? CharSet(0, 0x10FFFF) : ~CharSet('\n', '\n'));
+      case '^':
+        return edge_node(RegexEdge::line_begin);
+      case '$':
+        return edge_node(RegexEdge::line_end);
       case '*':
       case '+':
-      case '?': in_.refuse(begin, "nothing to repeat");
-      case '\\': return escape(options, begin);
-      default: return literal(c, options);
+      case '?':
+        in_.refuse(begin, "nothing to repeat");
+      case '\\':
+        return escape(options, begin);
+      default:
+        return literal(c, options);
     }
   }
 
@@ -187,7 +208,8 @@ class Parser {
     }
     RegexOptions given = options;
     if (take_options(given) && in_.take(':')) return closed(choice(given, depth + 1), begin);
-    in_.refuse(begin, "this kind of group is not supported; supported are (?:, (?=, (?!, (?<=, (?<!, (?>, (?<name>, "
+    in_.refuse(begin,
+               "this kind of group is not supported; supported are (?:, (?=, (?!, (?<=, (?<!, (?>, (?<name>, "
                "and the options i, m, x");
   }
 
@@ -247,7 +269,9 @@ class Parser {
       node = repeat_node(std::move(node), least, most, !reluctant);
       if (!possessive) continue;
       auto same = atomic(node);
-      if (!same) in_.refuse(here, "a possessive quantifier on more than one character is not supported (at {})", begin);
+      if (!same)
+        in_.refuse(here, "a possessive quantifier on more than one character is not supported (at {})",
+                   begin);
       node = std::move(*same);
     }
   }
@@ -271,17 +295,23 @@ class Parser {
     if (in_.done()) in_.refuse(begin, "a \\ at the end");
     const char32_t c = in_.peek();
     switch (c) {
-      case 'A': return in_.next(), edge_node(RegexEdge::text_begin);
-      case 'z': return in_.next(), edge_node(RegexEdge::text_end);
+      case 'A':
+        return in_.next(), edge_node(RegexEdge::text_begin);
+      case 'z':
+        return in_.next(), edge_node(RegexEdge::text_end);
       case 'Z': {
         in_.next();
         RegexNode newline = repeat_node(set_node(CharSet('\n', '\n')), 0, 1, true);
         return ahead_node(sequence_node({std::move(newline), edge_node(RegexEdge::text_end)}), false);
       }
-      case 'b': return in_.next(), edge_node(RegexEdge::word_boundary);
-      case 'B': return in_.next(), edge_node(RegexEdge::no_word_boundary);
-      case 'N': return in_.next(), set_node(~CharSet('\n', '\n'));
-      case 'O': return in_.next(), set_node(CharSet(0, 0x10FFFF));
+      case 'b':
+        return in_.next(), edge_node(RegexEdge::word_boundary);
+      case 'B':
+        return in_.next(), edge_node(RegexEdge::no_word_boundary);
+      case 'N':
+        return in_.next(), set_node(~CharSet('\n', '\n'));
+      case 'O':
+        return in_.next(), set_node(CharSet(0, 0x10FFFF));
       case 'w':
       case 'W': {
         in_.next();
@@ -301,8 +331,10 @@ class Parser {
       case 'y':
       case 'Y':
       case 'g':
-      case 'k': in_.refuse(begin, "\\{} is not supported", static_cast<char>(c));
-      default: break;
+      case 'k':
+        in_.refuse(begin, "\\{} is not supported", static_cast<char>(c));
+      default:
+        break;
     }
     if (c >= '1' && c <= '9') in_.refuse(begin, "back references are not supported");
     const RegexEscape e = parse_escape(in_, begin);
@@ -311,8 +343,8 @@ class Parser {
   }
 
   RegexInput in_;
-  char32_t literal_ = 0;   // the character that the last atom is
-  std::u32string tail_;    // folded characters just before, where case does not matter
+  char32_t literal_ = 0;  // the character that the last atom is
+  std::u32string tail_;   // folded characters just before, where case does not matter
 };
 
 }  // namespace

@@ -29,11 +29,20 @@ class Fields {
     number_ = static_cast<std::uint32_t>(number);
     wire_ = static_cast<int>(key & 7);
     switch (wire_) {
-      case kVarint: value_ = varint(); break;
-      case kEight: value_ = 0, take(8); break;
-      case kBytes: value_ = varint(), take(value_); break;
-      case kFour: take(4); break;
-      default: refuse("field {} has the wire type {}; known are 0, 1, 2 and 5", number, wire_);
+      case kVarint:
+        value_ = varint();
+        break;
+      case kEight:
+        value_ = 0, take(8);
+        break;
+      case kBytes:
+        value_ = varint(), take(value_);
+        break;
+      case kFour:
+        take(4);
+        break;
+      default:
+        refuse("field {} has the wire type {}; known are 0, 1, 2 and 5", number, wire_);
     }
     return true;
   }
@@ -55,7 +64,8 @@ class Fields {
 
   template <class... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
-    fail(Code::tokenizer, "{}: byte {}: {}", origin_, begin_ + place_, fmt::format(format, std::forward<Args>(args)...));
+    fail(Code::tokenizer, "{}: byte {}: {}", origin_, begin_ + place_,
+         fmt::format(format, std::forward<Args>(args)...));
   }
 
  private:
@@ -111,7 +121,8 @@ SentencePieceModel::Piece read_piece(Fields fields) {
           fields.refuse("the kind {} of a piece; kinds are 1 to 6", fields.natural());
         piece.kind = static_cast<SentencePieceModel::Kind>(fields.natural());
         break;
-      default: break;
+      default:
+        break;
     }
   }
   if (piece.text.empty()) fields.refuse("a piece without a text");
@@ -126,10 +137,17 @@ void read_trainer(Fields fields, SentencePieceModel& model) {
           fields.refuse("the type {} of a model; types are 1 (unigram) to 4 (characters)", fields.natural());
         model.type = static_cast<SentencePieceModel::Type>(fields.natural());
         break;
-      case 24: model.treat_whitespace_as_suffix = fields.boolean(); break;
-      case 35: model.byte_fallback = fields.boolean(); break;
-      case 40: model.unk_id = static_cast<std::int32_t>(fields.natural()); break;
-      default: break;
+      case 24:
+        model.treat_whitespace_as_suffix = fields.boolean();
+        break;
+      case 35:
+        model.byte_fallback = fields.boolean();
+        break;
+      case 40:
+        model.unk_id = static_cast<std::int32_t>(fields.natural());
+        break;
+      default:
+        break;
     }
   }
 }
@@ -137,35 +155,52 @@ void read_trainer(Fields fields, SentencePieceModel& model) {
 void read_normalizer(Fields fields, SentencePieceModel& model) {
   while (fields.next()) {
     switch (fields.number()) {
-      case 2: model.precompiled_charsmap = fields.text(); break;
-      case 3: model.add_dummy_prefix = fields.boolean(); break;
-      case 4: model.remove_extra_whitespaces = fields.boolean(); break;
-      case 5: model.escape_whitespaces = fields.boolean(); break;
-      default: break;
+      case 2:
+        model.precompiled_charsmap = fields.text();
+        break;
+      case 3:
+        model.add_dummy_prefix = fields.boolean();
+        break;
+      case 4:
+        model.remove_extra_whitespaces = fields.boolean();
+        break;
+      case 5:
+        model.escape_whitespaces = fields.boolean();
+        break;
+      default:
+        break;
     }
   }
 }
 
 }  // namespace
 
-SentencePieceModel parse_sentencepiece(std::string_view bytes, std::string_view origin, const Limits& limits) {
+SentencePieceModel parse_sentencepiece(std::string_view bytes, std::string_view origin,
+                                       const Limits& limits) {
   SentencePieceModel model;
   model.origin = origin;
   Fields fields(bytes, 0, model.origin);
   while (fields.next()) {
     switch (fields.number()) {
       case 1:
-        check(model.pieces.size() < limits.vocabulary, Code::count, "{}: more than {} pieces", origin, limits.vocabulary);
+        check(model.pieces.size() < limits.vocabulary, Code::count, "{}: more than {} pieces", origin,
+              limits.vocabulary);
         model.pieces.push_back(read_piece(fields.message()));
         break;
-      case 2: read_trainer(fields.message(), model); break;
-      case 3: read_normalizer(fields.message(), model); break;
-      default: break;
+      case 2:
+        read_trainer(fields.message(), model);
+        break;
+      case 3:
+        read_normalizer(fields.message(), model);
+        break;
+      default:
+        break;
     }
   }
   check(!model.pieces.empty(), Code::tokenizer, "{}: no pieces; a SentencePiece model has some", origin);
   check(model.unk_id >= 0 && model.unk_id < static_cast<std::int64_t>(model.pieces.size()), Code::tokenizer,
-        "{}: trainer_spec.unk_id is {}, and pieces go from 0 to {}", origin, model.unk_id, model.pieces.size() - 1);
+        "{}: trainer_spec.unk_id is {}, and pieces go from 0 to {}", origin, model.unk_id,
+        model.pieces.size() - 1);
   return model;
 }
 

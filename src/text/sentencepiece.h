@@ -1,5 +1,5 @@
-// sentencepiece.h -- the file of a SentencePiece model (Kudo and Richardson, 2018): pieces with scores and kinds, and how
-// texts are normalized. It is a protobuf; the fields that matter are read by hand.
+// sentencepiece.h -- the file of a SentencePiece model (Kudo and Richardson, 2018): pieces with scores and
+// kinds, and how texts are normalized. It is a protobuf; the fields that matter are read by hand.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -12,7 +12,14 @@ namespace glossa {
 
 struct SentencePieceModel {
   enum class Type : std::uint8_t { unigram = 1, bpe = 2, word = 3, chars = 4 };
-  enum class Kind : std::uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+  enum class Kind : std::uint8_t {
+    normal = 1,
+    unknown = 2,
+    control = 3,
+    user_defined = 4,
+    unused = 5,
+    byte = 6
+  };
   struct Piece {
     std::string text;
     double score = 0;
@@ -29,6 +36,7 @@ struct SentencePieceModel {
 };
 
 // Error(tokenizer) with the byte where something is wrong.
-SentencePieceModel parse_sentencepiece(std::string_view bytes, std::string_view origin, const Limits& limits = {});
+SentencePieceModel parse_sentencepiece(std::string_view bytes, std::string_view origin,
+                                       const Limits& limits = {});
 
 }  // namespace glossa

@@ -61,7 +61,8 @@ void read_added_tokens_decoder(const JsonNode& node, std::vector<AddedToken>& to
     const JsonNode token(value, fmt::format("{}[{}]", node.path(), quoted(key)), node.origin());
     Token id = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-    if (error != std::errc() || end != key.data() + key.size() || id < 0) token.refuse("an id is a whole number");
+    if (error != std::errc() || end != key.data() + key.size() || id < 0)
+      token.refuse("an id is a whole number");
     tokens.push_back({.id = id,
                       .content = token.at("content").string(),
                       .single_word = token.boolean("single_word", false),
@@ -76,8 +77,10 @@ void read_tokenizer(const JsonNode& root, TokenizerConfig& config) {
   config.origin = root.origin();
   read_config(root, config.special);
   if (const auto name = root.find("tokenizer_class")) config.tokenizer_class = name->string();
-  if (config.tokenizer_class.ends_with("Fast")) config.tokenizer_class.resize(config.tokenizer_class.size() - 4);
-  if (const auto added = root.find("added_tokens_decoder")) read_added_tokens_decoder(*added, config.added_tokens);
+  if (config.tokenizer_class.ends_with("Fast"))
+    config.tokenizer_class.resize(config.tokenizer_class.size() - 4);
+  if (const auto added = root.find("added_tokens_decoder"))
+    read_added_tokens_decoder(*added, config.added_tokens);
   config.add_prefix_space = optional_boolean(root, "add_prefix_space");
   config.legacy = optional_boolean(root, "legacy");
   config.strip_accents = optional_boolean(root, "strip_accents");
@@ -94,12 +97,14 @@ void read_added_tokens(const JsonNode& root, std::vector<AddedToken>& tokens) {
     const JsonNode id(value, quoted(content), root.origin());
     const auto known = [&](const AddedToken& t) { return t.content == content; };
     if (std::none_of(tokens.begin(), tokens.end(), known))
-      tokens.push_back({.id = static_cast<Token>(id.natural(INT32_MAX)), .content = content, .normalized = false});
+      tokens.push_back(
+          {.id = static_cast<Token>(id.natural(INT32_MAX)), .content = content, .normalized = false});
   }
 }
 
 void sort_by_id(std::vector<AddedToken>& tokens) {
-  std::sort(tokens.begin(), tokens.end(), [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  std::sort(tokens.begin(), tokens.end(),
+            [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
 }
 
 }  // namespace

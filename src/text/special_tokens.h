@@ -19,12 +19,12 @@ struct SpecialTokens {
   std::string chat_template = {};
 };
 
-// What tokenizer_config.json, special_tokens_map.json and added_tokens.json say beside, for vocabularies that are not in a
-// tokenizer.json.
+// What tokenizer_config.json, special_tokens_map.json and added_tokens.json say beside, for vocabularies that
+// are not in a tokenizer.json.
 struct TokenizerConfig {
   std::string origin = "tokenizer_config.json";  // for messages
   SpecialTokens special = {};
-  std::string tokenizer_class = {};  // without Fast at its end; "" where none is named
+  std::string tokenizer_class = {};           // without Fast at its end; "" where none is named
   std::vector<AddedToken> added_tokens = {};  // with their ids, from the least on
   std::optional<bool> add_prefix_space = {}, legacy = {}, strip_accents = {}, keep_accents = {};
   bool do_lower_case = true, tokenize_chinese_chars = true;
@@ -33,7 +33,8 @@ struct TokenizerConfig {
 
 // From the files of a Hugging Face directory that are there. Error(tokenizer) with file and key.
 TokenizerConfig read_tokenizer_config(const fs::path& directory, const Limits& limits = {});
-TokenizerConfig parse_tokenizer_config(std::string_view json, std::string_view origin, const Limits& limits = {});
+TokenizerConfig parse_tokenizer_config(std::string_view json, std::string_view origin,
+                                       const Limits& limits = {});
 // The text of a tokenizer_config.json with which PreTrainedTokenizerFast loads the directory.
 std::string to_tokenizer_config(const SpecialTokens& tokens);
 

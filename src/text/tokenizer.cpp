@@ -66,8 +66,8 @@ void Tokenizer::encode(std::string_view text, const BpeDropout& how, std::vector
   check(how.probability >= 0 && how.probability <= 1, Code::bad_value,
         "BPE-dropout of {}; it is a probability, from 0 to 1", how.probability);
   check(how.probability == 0 || std::holds_alternative<BpeModel>(parts().model), Code::bad_value,
-        "BPE-dropout of {}: {} is no model of byte-pair encoding, and has no merges to pass over", how.probability,
-        parts().origin);
+        "BPE-dropout of {}: {} is no model of byte-pair encoding, and has no merges to pass over",
+        how.probability, parts().origin);
   const TokenizerState::Lease work = state_->lease();
   DropoutNumbers numbers(how.probability, how.seed, how.sample);
   state_->encode(text, how.probability > 0 ? &numbers : nullptr, *work);

@@ -1,6 +1,7 @@
 // tokenizer.h -- text to token ids and back, as a Hugging Face tokenizer.json describes it: added tokens,
-// normalizer, pre-tokenizer, model (BPE, WordPiece, words, Unigram), post-processor, decoder. What the library
-// `tokenizers` makes of a file, this makes of it too: the same ids for every text, and files go both ways.
+// normalizer, pre-tokenizer, model (BPE, WordPiece, words, Unigram), post-processor, decoder. What the
+// library `tokenizers` makes of a file, this makes of it too: the same ids for every text, and files go both
+// ways.
 //
 // A Tokenizer never changes once made; copies share it; all functions may be called from several threads at
 // once.
@@ -43,8 +44,9 @@ struct BpeDropout {
 
 class Tokenizer {
  public:
-  // A tokenizer.json, or a directory with one and perhaps tokenizer_config.json and special_tokens_map.json; or with
-  // other files of vocabularies (text/vocabulary_files.h). Error(tokenizer) names the place and what is supported.
+  // A tokenizer.json, or a directory with one and perhaps tokenizer_config.json and special_tokens_map.json;
+  // or with other files of vocabularies (text/vocabulary_files.h). Error(tokenizer) names the place and what
+  // is supported.
   static Tokenizer load(const fs::path& path, const Limits& limits = {});
   static Tokenizer parse(std::string_view json, std::string_view origin, const Limits& limits = {});
   explicit Tokenizer(TokenizerParts parts);

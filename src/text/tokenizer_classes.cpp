@@ -14,9 +14,11 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-[[noreturn]] void refuse_class(const TokenizerConfig& config, std::string_view file, std::string_view supported) {
+[[noreturn]] void refuse_class(const TokenizerConfig& config, std::string_view file,
+                               std::string_view supported) {
   fail(Code::tokenizer,
-       "{}: tokenizer_class: {} is not supported with {}; supported are {}. save_pretrained of transformers' AutoTokenizer "
+       "{}: tokenizer_class: {} is not supported with {}; supported are {}. save_pretrained of transformers' "
+       "AutoTokenizer "
        "writes a tokenizer.json, which is",
        config.origin, quoted(config.tokenizer_class), file, supported);
 }
@@ -24,8 +26,8 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
 // Names that a class gives to its special tokens where the configuration gives none.
 SpecialTokens with_defaults(SpecialTokens given, const SpecialTokens& otherwise) {
   for (std::string SpecialTokens::*token :
-       {&SpecialTokens::bos, &SpecialTokens::eos, &SpecialTokens::unk, &SpecialTokens::pad, &SpecialTokens::sep,
-        &SpecialTokens::cls, &SpecialTokens::mask})
+       {&SpecialTokens::bos, &SpecialTokens::eos, &SpecialTokens::unk, &SpecialTokens::pad,
+        &SpecialTokens::sep, &SpecialTokens::cls, &SpecialTokens::mask})
     if ((given.*token).empty()) given.*token = otherwise.*token;
   return given;
 }
@@ -38,7 +40,8 @@ Token id_of(const TokenizerParts& parts, const std::string& token) {
   for (const AddedToken& t : parts.added_tokens)
     if (t.content == token) return t.id;
   const Token id = parts.vocabulary().find(token);
-  check(id >= 0, Code::tokenizer, "{}: the special token {} is not in the vocabulary", parts.origin, quoted(token));
+  check(id >= 0, Code::tokenizer, "{}: the special token {} is not in the vocabulary", parts.origin,
+        quoted(token));
   return id;
 }
 
@@ -52,7 +55,8 @@ post_processor::Piece second_piece(int type) {
   return {post_processor::Piece::Kind::second, "", type};
 }
 
-void put_template(TokenizerParts& parts, std::vector<post_processor::Piece> single, std::vector<post_processor::Piece> pair) {
+void put_template(TokenizerParts& parts, std::vector<post_processor::Piece> single,
+                  std::vector<post_processor::Piece> pair) {
   post_processor::Template made{std::move(single), std::move(pair), {}};
   for (const auto* pieces : {&made.single, &made.pair})
     for (const auto& piece : *pieces)
@@ -63,7 +67,8 @@ void put_template(TokenizerParts& parts, std::vector<post_processor::Piece> sing
 
 // [CLS] text [SEP] second [SEP], the second of type 1.
 void put_bert_template(TokenizerParts& parts) {
-  const auto cls = special_piece(parts.special_tokens.cls, 0), sep = special_piece(parts.special_tokens.sep, 0);
+  const auto cls = special_piece(parts.special_tokens.cls, 0),
+             sep = special_piece(parts.special_tokens.sep, 0);
   put_template(parts, {cls, first_piece(), sep},
                {cls, first_piece(), sep, second_piece(1), special_piece(parts.special_tokens.sep, 1)});
 }
@@ -74,19 +79,13 @@ normalizer::Step replace_text(const std::string& pattern, const std::string& con
   return normalizer::Replace{pattern, content};
 }
 
+// Those of the configuration, and what the model calls control and user-defined.
 std::vector<AddedToken> tokens_of(const SentencePieceModel& model, const TokenizerConfig& config) {
   using Kind = SentencePieceModel::Kind;
   std::vector<AddedToken> tokens = config.added_tokens;
-  for (std::size_t id = 0; id < model.pieces.size(); ++id) {
-    const auto& piece = model.pieces[id];
-    const auto same = [&](const AddedToken& t) { return t.content == piece.text; };
-    if ((piece.kind == Kind::control || piece.kind == Kind::user_defined) &&
-        std::none_of(tokens.begin(), tokens.end(), same))
-      tokens.push_back({.id = static_cast<Token>(id),
-                        .content = piece.text,
-                        .normalized = false,
-                        .special = piece.kind == Kind::control});
-  }
+  for (const auto& piece : model.pieces)
+    if (piece.kind == Kind::control || piece.kind == Kind::user_defined)
+      tokens.push_back({.content = piece.text, .normalized = false, .special = piece.kind == Kind::control});
   return tokens;
 }
 
@@ -94,8 +93,8 @@ UnigramModel unigram_of(const SentencePieceModel& model) {
   UnigramModel made;
   for (const auto& piece : model.pieces) {
     check(piece.score <= 0, Code::tokenizer,
-          "{}: the score {} of {}: scores of a unigram model are logarithms of probabilities, 0 at most", model.origin,
-          piece.score, quoted(piece.text));
+          "{}: the score {} of {}: scores of a unigram model are logarithms of probabilities, 0 at most",
+          model.origin, piece.score, quoted(piece.text));
     made.vocabulary.append(piece.text);
     made.scores.push_back(piece.score);
   }
@@ -160,7 +159,9 @@ void make_llama(const SentencePieceModel&, const TokenizerConfig& config, Tokeni
   using pre_tokenizer::Prepend;
   parts.special_tokens = with_defaults(config.special, {.bos = "<s>", .eos = "</s>", .unk = "<unk>"});
   const bool prefix = config.add_prefix_space.value_or(true);
-  const Prepend prepend = !prefix ? Prepend::never : config.legacy.value_or(false) ? Prepend::always : Prepend::first;
+  const Prepend prepend = !prefix                         ? Prepend::never
+                          : config.legacy.value_or(false) ? Prepend::always
+                                                          : Prepend::first;
   parts.pre_tokenizer = {pre_tokenizer::Metaspace{kMark, prepend, false}};
   put_byte_fallback_decoder(parts, prefix);
   auto& model = std::get<BpeModel>(parts.model);
@@ -192,7 +193,8 @@ void make_t5(const SentencePieceModel& model, const TokenizerConfig& config, Tok
   }
   unigram.byte_fallback = false;
   unigram.unk_id = 2;
-  check(unigram.vocabulary.size() > 2, Code::tokenizer, "{}: T5Tokenizer needs at least 3 pieces", parts.origin);
+  check(unigram.vocabulary.size() > 2, Code::tokenizer, "{}: T5Tokenizer needs at least 3 pieces",
+        parts.origin);
   put_charsmap(model, parts.normalizer);
   put_words_at_marks(parts, true);
   add_tokens(parts, {}, extra);
@@ -240,7 +242,8 @@ void make_albert(const SentencePieceModel& model, const TokenizerConfig& config,
   put_words_at_marks(parts, config.add_prefix_space.value_or(true));
   auto& unigram = std::get<UnigramModel>(parts.model);
   unigram.byte_fallback = false;
-  check(unigram.vocabulary.size() > 1, Code::tokenizer, "{}: AlbertTokenizer needs at least 2 pieces", parts.origin);
+  check(unigram.vocabulary.size() > 1, Code::tokenizer, "{}: AlbertTokenizer needs at least 2 pieces",
+        parts.origin);
   unigram.unk_id = 1;
 }
 
@@ -269,7 +272,8 @@ bool says_nothing(std::string_view name) {
 
 }  // namespace
 
-std::vector<std::pair<Token, Token>> merges_of_scores(const Vocabulary& vocabulary, const std::vector<double>& scores) {
+std::vector<std::pair<Token, Token>> merges_of_scores(const Vocabulary& vocabulary,
+                                                      const std::vector<double>& scores) {
   struct Way {
     double score;
     Token made, left, right;
@@ -283,7 +287,8 @@ std::vector<std::pair<Token, Token>> merges_of_scores(const Vocabulary& vocabula
       if (at == piece.size()) break;
       const Token left = vocabulary.find(piece.substr(0, at)), right = vocabulary.find(piece.substr(at));
       if (left >= 0 && right >= 0)
-        ways.push_back({scores[static_cast<std::size_t>(id)], id, left, right, static_cast<std::uint32_t>(at)});
+        ways.push_back(
+            {scores[static_cast<std::size_t>(id)], id, left, right, static_cast<std::uint32_t>(at)});
     }
   }
   std::sort(ways.begin(), ways.end(), [](const Way& a, const Way& b) {
@@ -296,19 +301,22 @@ std::vector<std::pair<Token, Token>> merges_of_scores(const Vocabulary& vocabula
   return merges;
 }
 
-void add_tokens(TokenizerParts& parts, const std::vector<AddedToken>& given, const std::vector<std::string>& special) {
+void add_tokens(TokenizerParts& parts, const std::vector<AddedToken>& given,
+                const std::vector<std::string>& special) {
   const Vocabulary& vocabulary = parts.vocabulary();
   auto& tokens = parts.added_tokens;
   Token next = vocabulary.count();
   for (const AddedToken& t : tokens) next = std::max(next, t.id + 1);
   const auto find = [&](const std::string& content) {
-    return std::find_if(tokens.begin(), tokens.end(), [&](const AddedToken& t) { return t.content == content; });
+    return std::find_if(tokens.begin(), tokens.end(),
+                        [&](const AddedToken& t) { return t.content == content; });
   };
   const auto put = [&](AddedToken token) {
     if (token.content.empty() || find(token.content) != tokens.end()) return;
     const Token known = vocabulary.find(token.content), id = known >= 0 ? known : next++;
-    check(token.id < 0 || token.id == id, Code::tokenizer, "{}: the added token {} has the id {}; {} {}", parts.origin,
-          quoted(token.content), token.id, known >= 0 ? "in the vocabulary it has" : "the next free one is", id);
+    check(token.id < 0 || token.id == id, Code::tokenizer, "{}: the added token {} has the id {}; {} {}",
+          parts.origin, quoted(token.content), token.id,
+          known >= 0 ? "in the vocabulary it has" : "the next free one is", id);
     token.id = id;
     tokens.push_back(std::move(token));
   };
@@ -317,7 +325,8 @@ void add_tokens(TokenizerParts& parts, const std::vector<AddedToken>& given, con
     put({.content = name, .normalized = false, .special = true});
     if (const auto known = find(name); known != tokens.end()) known->special = true;
   }
-  std::sort(tokens.begin(), tokens.end(), [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  std::sort(tokens.begin(), tokens.end(),
+            [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
 }
 
 void put_around(TokenizerParts& parts, const std::string& before, const std::string& after) {
@@ -337,7 +346,8 @@ void put_around(TokenizerParts& parts, const std::string& before, const std::str
 TokenizerParts tokenizer_of_sentencepiece(SentencePieceModel model, const TokenizerConfig& config) {
   using Type = SentencePieceModel::Type;
   check(model.type == Type::unigram || model.type == Type::bpe, Code::tokenizer,
-        "{}: a model of type {}; supported are unigram and bpe", model.origin, model.type == Type::word ? "word" : "char");
+        "{}: a model of type {}; supported are unigram and bpe", model.origin,
+        model.type == Type::word ? "word" : "char");
   TokenizerParts parts;
   parts.origin = model.origin;
   if (model.type == Type::bpe) {
@@ -356,12 +366,11 @@ TokenizerParts tokenizer_of_sentencepiece(SentencePieceModel model, const Tokeni
   for (const SentencePieceClass& known : kSentencePieceClasses) {
     supported += fmt::format("{}{}", supported.empty() ? "" : ", ", known.name);
     if (known.name != config.tokenizer_class) continue;
-    check(known.type == model.type, Code::tokenizer, "{}: a model of type {}, and {} names {}, which has {}", model.origin,
-          model.type == Type::bpe ? "bpe" : "unigram", config.origin, known.name,
+    check(known.type == model.type, Code::tokenizer, "{}: a model of type {}, and {} names {}, which has {}",
+          model.origin, model.type == Type::bpe ? "bpe" : "unigram", config.origin, known.name,
           known.type == Type::bpe ? "bpe" : "unigram");
     known.make(model, config, parts);
-    // XLM-R's ids are not the file's.
-    add_tokens(parts, known.make == make_xlm_roberta ? config.added_tokens : given, names_of(parts.special_tokens));
+    add_tokens(parts, given, names_of(parts.special_tokens));
     const SpecialTokens& s = parts.special_tokens;
     if (known.make == make_albert) {
       put_bert_template(parts);
@@ -389,7 +398,8 @@ TokenizerParts tokenizer_of_byte_bpe(BpeModel model, std::string_view origin, co
   if (says_nothing(name) || is_one_of(name, {"GPT2Tokenizer", "CodeGenTokenizer"})) {
     const std::string end = "<|endoftext|>";
     parts.special_tokens = config.special;
-    if (!says_nothing(name)) parts.special_tokens = with_defaults(config.special, {.bos = end, .eos = end, .unk = end});
+    if (!says_nothing(name))
+      parts.special_tokens = with_defaults(config.special, {.bos = end, .eos = end, .unk = end});
     parts.pre_tokenizer = {bytes};
     parts.model = std::move(model);
     add_tokens(parts, config.added_tokens, names_of(parts.special_tokens));
@@ -408,33 +418,38 @@ TokenizerParts tokenizer_of_byte_bpe(BpeModel model, std::string_view origin, co
     parts.model = std::move(model);
     add_tokens(parts, config.added_tokens, names_of(parts.special_tokens));
     const SpecialTokens& s = parts.special_tokens;
-    parts.post_processor = {post_processor::Roberta{
-        {s.sep, id_of(parts, s.sep)}, {s.cls, id_of(parts, s.cls)}, true, prefix}};
+    parts.post_processor = {
+        post_processor::Roberta{{s.sep, id_of(parts, s.sep)}, {s.cls, id_of(parts, s.cls)}, true, prefix}};
     return parts;
   }
   if (name == "Qwen2Tokenizer") {
     const std::string end = "<|endoftext|>";
     parts.special_tokens = with_defaults(config.special, {.eos = end, .unk = end, .pad = end});
     parts.normalizer = {normalizer::Unicode{Normalization::nfc}};
-    parts.pre_tokenizer = {pre_tokenizer::Split{WordPattern::qwen2, pre_tokenizer::Behavior::isolated, false},
-                           pre_tokenizer::ByteLevel{.add_prefix_space = prefix, .trim_offsets = true, .use_regex = false}};
+    parts.pre_tokenizer = {
+        pre_tokenizer::Split{WordPattern::qwen2, pre_tokenizer::Behavior::isolated, false},
+        pre_tokenizer::ByteLevel{.add_prefix_space = prefix, .trim_offsets = true, .use_regex = false}};
     parts.model = std::move(model);
     add_tokens(parts, config.added_tokens, names_of(parts.special_tokens));
     put_asked_around(parts);
     return parts;
   }
-  refuse_class(config, "vocab.json",
-               "GPT2Tokenizer, CodeGenTokenizer, RobertaTokenizer, BartTokenizer, LongformerTokenizer, LEDTokenizer, "
-               "Qwen2Tokenizer");
+  refuse_class(
+      config, "vocab.json",
+      "GPT2Tokenizer, CodeGenTokenizer, RobertaTokenizer, BartTokenizer, LongformerTokenizer, LEDTokenizer, "
+      "Qwen2Tokenizer");
 }
 
-TokenizerParts tokenizer_of_word_piece(WordPieceModel model, std::string_view origin, const TokenizerConfig& config) {
+TokenizerParts tokenizer_of_word_piece(WordPieceModel model, std::string_view origin,
+                                       const TokenizerConfig& config) {
   if (!says_nothing(config.tokenizer_class) &&
-      !is_one_of(config.tokenizer_class, {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
-                                          "MobileBertTokenizer", "SqueezeBertTokenizer", "ConvBertTokenizer"}))
-    refuse_class(config, "vocab.txt",
-                 "BertTokenizer, DistilBertTokenizer, ElectraTokenizer, MobileBertTokenizer, SqueezeBertTokenizer, "
-                 "ConvBertTokenizer");
+      !is_one_of(config.tokenizer_class,
+                 {"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer",
+                  "SqueezeBertTokenizer", "ConvBertTokenizer"}))
+    refuse_class(
+        config, "vocab.txt",
+        "BertTokenizer, DistilBertTokenizer, ElectraTokenizer, MobileBertTokenizer, SqueezeBertTokenizer, "
+        "ConvBertTokenizer");
   TokenizerParts parts;
   parts.origin = origin;
   parts.special_tokens = with_defaults(

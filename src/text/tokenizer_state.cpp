@@ -148,8 +148,8 @@ void TokenizerState::encode_pieces(std::string_view text, const std::vector<Piec
     }
 }
 
-void TokenizerState::encode_part(std::string_view text, std::size_t at, std::size_t size, DropoutNumbers* dropout,
-                                 TokenizerWorkspace& work) const {
+void TokenizerState::encode_part(std::string_view text, std::size_t at, std::size_t size,
+                                 DropoutNumbers* dropout, TokenizerWorkspace& work) const {
   const char* begin = text.data() + at;
   if (size > WordCache::kShortWord || dropout) return encode_word({begin, size}, dropout, work);
   const auto key = WordCache::short_key(begin, size, at + 16 <= text.size());
@@ -228,8 +228,8 @@ Token TokenizerState::find(std::string_view piece) const {
 }
 
 void TokenizerState::check_id(Token id) const {
-  check(has(id), Code::tokenizer, "{}: there is no token {}; ids go from 0 to {}{}", parts_.origin, id, size() - 1,
-        id >= 0 && id < size() ? ", with gaps" : "");
+  check(has(id), Code::tokenizer, "{}: there is no token {}; ids go from 0 to {}{}", parts_.origin, id,
+        size() - 1, id >= 0 && id < size() ? ", with gaps" : "");
 }
 
 std::string_view TokenizerState::piece(Token id) const {

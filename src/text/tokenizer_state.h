@@ -78,7 +78,7 @@ class TokenizerState {
   std::unordered_map<Token, Added> added_;
   std::unordered_map<std::string, Token>
       beyond_model_;  // added tokens that the model's vocabulary does not have
-  Token size_;  // more than all ids
+  Token size_;        // more than all ids
   Frame frame_;
   // Where the only decoder is ByteLevel: the bytes of all tokens, end to end.
   std::string decoded_;

@@ -9,7 +9,8 @@
 namespace glossa {
 namespace {
 
-constexpr double kUnknownPenalty = 10;  // an unknown character is as much less likely than the least likely piece
+constexpr double kUnknownPenalty =
+    10;  // an unknown character is as much less likely than the least likely piece
 
 }  // namespace
 
@@ -57,7 +58,8 @@ void Unigram::put_unknown(std::string_view text, std::vector<Symbol>& symbols) c
   const auto size = static_cast<std::uint32_t>(text.size());
   const Token same = model_.vocabulary.find(text);
   const auto byte = [&](char c) { return bytes_[static_cast<unsigned char>(c)]; };
-  if (same >= 0 || !model_.byte_fallback || std::any_of(text.begin(), text.end(), [&](char c) { return byte(c) < 0; })) {
+  if (same >= 0 || !model_.byte_fallback ||
+      std::any_of(text.begin(), text.end(), [&](char c) { return byte(c) < 0; })) {
     symbols.push_back({same >= 0 ? same : unknown(), size});
     return;
   }

@@ -1,5 +1,5 @@
-// unigram.h -- the unigram language model of SentencePiece (Kudo, 2018): of all ways to cut a word into pieces
-// the one whose scores, logarithms of probabilities, have the greatest sum.
+// unigram.h -- the unigram language model of SentencePiece (Kudo, 2018): of all ways to cut a word into
+// pieces the one whose scores, logarithms of probabilities, have the greatest sum.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -35,8 +35,9 @@ class Unigram {
     std::vector<Best> best_;
     std::vector<Symbol> backwards_;
   };
-  // The symbols of a word of UTF-8. Of characters in a row that are unknown there is one, or one for each byte: then
-  // the first has the size of all, and the others none. Error(tokenizer) if nothing stands for the unknown.
+  // The symbols of a word of UTF-8. Of characters in a row that are unknown there is one, or one for each
+  // byte: then the first has the size of all, and the others none. Error(tokenizer) if nothing stands for the
+  // unknown.
   void encode(std::string_view word, Scratch& scratch, std::vector<Symbol>& symbols) const;
 
  private:
@@ -48,8 +49,8 @@ class Unigram {
   const UnigramModel& model_;
   const std::string_view origin_;
   PieceTrie pieces_;
-  std::vector<double> scores_;  // by id
-  double unknown_score_;        // of a character that is no piece
+  std::vector<double> scores_;    // by id
+  double unknown_score_;          // of a character that is no piece
   std::array<Token, 256> bytes_;  // ids of <0x00>..., or -1
 };
 

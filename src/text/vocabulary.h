@@ -23,7 +23,7 @@ class Vocabulary {
   std::string_view operator[](Token id) const {
     return std::string_view(bytes_).substr(ends_[id], ends_[id + 1] - ends_[id]);
   }
-  Token size() const { return static_cast<Token>(ends_.size() - 1); }  // ids are less than this
+  Token size() const { return static_cast<Token>(ends_.size() - 1); }           // ids are less than this
   Token count() const { return size() - static_cast<Token>(skipped_.size()); }  // pieces
 
  private:

@@ -32,7 +32,8 @@ void each_line(std::string_view text, F&& line) {
 
 void check_utf8(std::string_view text, std::string_view origin) {
   if (const auto bad = utf8_error(text))
-    fail(Code::utf8, "{}: byte {} is not UTF-8; found 0x{:02X}", origin, *bad, static_cast<unsigned char>(text[*bad]));
+    fail(Code::utf8, "{}: byte {} is not UTF-8; found 0x{:02X}", origin, *bad,
+         static_cast<unsigned char>(text[*bad]));
 }
 
 std::string_view without_spaces_at_end(std::string_view text) {
@@ -54,20 +55,21 @@ TokenizerParts read_sentencepiece(const fs::path& file, const Limits& limits) {
 
 TokenizerParts read_byte_bpe(const fs::path& file, const Limits& limits) {
   const fs::path merges = file.parent_path() / "merges.txt";
-  const BpeModel model = parse_vocab_json(read_file(file, limits.json_bytes), read_file(merges, kFileBytes), shown(file),
-                                          shown(merges), limits);
+  const BpeModel model = parse_vocab_json(read_file(file, limits.json_bytes), read_file(merges, kFileBytes),
+                                          shown(file), shown(merges), limits);
   return tokenizer_of_byte_bpe(model, shown(file), read_tokenizer_config(file.parent_path(), limits));
 }
 
 TokenizerParts read_word_piece(const fs::path& file, const Limits& limits) {
-  return tokenizer_of_word_piece(parse_vocab_txt(read_file(file, kFileBytes), shown(file), limits), shown(file),
-                                 read_tokenizer_config(file.parent_path(), limits));
+  return tokenizer_of_word_piece(parse_vocab_txt(read_file(file, kFileBytes), shown(file), limits),
+                                 shown(file), read_tokenizer_config(file.parent_path(), limits));
 }
 
 TokenizerParts read_file_by_name(const fs::path& file, const Limits& limits) {
   const fs::path name = file.filename();
   if (name == "vocab.txt") return read_word_piece(file, limits);
-  if (name == "vocab.json" || name == "merges.txt") return read_byte_bpe(file.parent_path() / "vocab.json", limits);
+  if (name == "vocab.json" || name == "merges.txt")
+    return read_byte_bpe(file.parent_path() / "vocab.json", limits);
   if (name.extension() == ".model") return read_sentencepiece(file, limits);
   return parse_tokenizer(read_file(file, limits.json_bytes), shown(file), limits);
 }
@@ -79,8 +81,9 @@ WordPieceModel parse_vocab_txt(std::string_view text, std::string_view origin, c
   WordPieceModel model;
   each_line(text, [&](std::string_view line, std::size_t number) {
     const std::string_view piece = without_spaces_at_end(line);
-    check(piece.size() <= kPieceBytes, Code::tokenizer, "{}: line {}: a piece of {} bytes, at most {} are allowed", origin,
-          number, piece.size(), kPieceBytes);
+    check(piece.size() <= kPieceBytes, Code::tokenizer,
+          "{}: line {}: a piece of {} bytes, at most {} are allowed", origin, number, piece.size(),
+          kPieceBytes);
     check(number <= limits.vocabulary, Code::count, "{}: more than {} pieces", origin, limits.vocabulary);
     model.vocabulary.append(piece);
   });
@@ -98,8 +101,10 @@ BpeModel parse_vocab_json(std::string_view json, std::string_view merges, std::s
     if (line.starts_with("#version") || line.empty()) return;
     const std::size_t space = line.find(' ');
     check(space != line.npos && line.find(' ', space + 1) == line.npos, Code::tokenizer,
-          "{}: line {}: found {}, wanted two pieces with a space between", merges_origin, number, quoted(line));
-    check(model.merges.size() < limits.vocabulary, Code::count, "{}: more than {} merges", merges_origin, limits.vocabulary);
+          "{}: line {}: found {}, wanted two pieces with a space between", merges_origin, number,
+          quoted(line));
+    check(model.merges.size() < limits.vocabulary, Code::count, "{}: more than {} merges", merges_origin,
+          limits.vocabulary);
     const std::string_view left = line.substr(0, space), right = line.substr(space + 1);
     const Token a = model.vocabulary.find(left), b = model.vocabulary.find(right);
     check(a >= 0 && b >= 0, Code::tokenizer, "{}: line {}: the piece {} is not in {}", merges_origin, number,
@@ -121,7 +126,8 @@ TokenizerParts read_tokenizer(const fs::path& path, const Limits& limits) {
     if (has("vocab.txt")) return read("vocab.txt");
     for (const char* name : {"source.spm", "vocab.json"})
       check(!has(name), Code::tokenizer,
-            "{}: has {} and none of the files of tokenizers that are supported: tokenizer.json, tokenizer.model, "
+            "{}: has {} and none of the files of tokenizers that are supported: tokenizer.json, "
+            "tokenizer.model, "
             "spiece.model, sentencepiece.bpe.model, vocab.json with merges.txt, vocab.txt",
             shown(path), name);
   }

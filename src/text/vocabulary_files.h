@@ -1,13 +1,13 @@
-// vocabulary_files.h -- the tokenizer of a directory, whichever files it is in: tokenizer.json, a SentencePiece model,
-// vocab.json and merges.txt, or vocab.txt.
+// vocabulary_files.h -- the tokenizer of a directory, whichever files it is in: tokenizer.json, a
+// SentencePiece model, vocab.json and merges.txt, or vocab.txt.
 #pragma once
 #include "base/file.h"
 #include "text/parts.h"
 
 namespace glossa {
 
-// A directory, or one of these files (then what else its directory holds is used too, but for a tokenizer.json).
-// Error(tokenizer), and of reading.
+// A directory, or one of these files (then what else its directory holds is used too, but for a
+// tokenizer.json). Error(tokenizer), and of reading.
 TokenizerParts read_tokenizer(const fs::path& path, const Limits& limits = {});
 
 // A piece a line; the first is 0.

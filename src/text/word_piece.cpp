@@ -31,8 +31,8 @@ WordPiece::WordPiece(const WordPieceModel& model, std::string_view origin) : mod
 
 Symbol WordPiece::unknown(std::string_view word) const {
   const Token id = model_.vocabulary.find(model_.unk_token);
-  check(id >= 0, Code::tokenizer, "{}: the word {} is unknown, and the unk_token {} is not in the vocabulary", origin_,
-        quoted(word), quoted(model_.unk_token));
+  check(id >= 0, Code::tokenizer, "{}: the word {} is unknown, and the unk_token {} is not in the vocabulary",
+        origin_, quoted(word), quoted(model_.unk_token));
   return {id, static_cast<std::uint32_t>(word.size())};
 }
 
@@ -42,7 +42,9 @@ void WordPiece::encode(std::string_view word, std::vector<Symbol>& symbols) cons
   for (std::string_view rest = word; !rest.empty();) {
     Symbol longest{-1, 0};
     const PieceTrie& pieces = rest.size() == word.size() ? beginning_ : continuing_;
-    pieces.each_prefix(rest, [&](std::size_t size, Token id) { longest = {id, static_cast<std::uint32_t>(size)}; });
+    pieces.each_prefix(rest, [&](std::size_t size, Token id) {
+      longest = {id, static_cast<std::uint32_t>(size)};
+    });
     if (longest.id < 0) return symbols.assign(1, unknown(word));
     symbols.push_back(longest);
     rest.remove_prefix(longest.size);

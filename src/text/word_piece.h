@@ -1,5 +1,6 @@
-// word_piece.h -- WordPiece (Wu et al., 2016, as BERT has it): of a word the longest piece at its beginning, then
-// of the rest the longest that continues a word, and so on; a word that does not come out even is unknown.
+// word_piece.h -- WordPiece (Wu et al., 2016, as BERT has it): of a word the longest piece at its beginning,
+// then of the rest the longest that continues a word, and so on; a word that does not come out even is
+// unknown.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -184,8 +184,8 @@ OrderedJson vocabulary_json(const Vocabulary& vocabulary) {
   pieces.reserve(static_cast<std::size_t>(vocabulary.size()));
   for (Token id = 0; id < vocabulary.size(); ++id)
     if (vocabulary.has(id))
-      static_cast<std::vector<std::pair<const std::string, OrderedJson>>&>(pieces).emplace_back(vocabulary[id],
-                                                                                                id);
+      static_cast<std::vector<std::pair<const std::string, OrderedJson>>&>(pieces).emplace_back(
+          vocabulary[id], id);
   return pieces;
 }
 

@@ -20,7 +20,8 @@ std::string marked(std::string_view expression, std::string_view text) {
   std::string out;
   std::size_t at = 0;
   for (const auto& m : matches) {
-    out += std::string(text.substr(at, m.begin - at)) + "<" + std::string(text.substr(m.begin, m.end - m.begin)) + ">";
+    out += std::string(text.substr(at, m.begin - at)) + "<" +
+           std::string(text.substr(m.begin, m.end - m.begin)) + ">";
     at = m.end;
   }
   return out + std::string(text.substr(at));
@@ -89,13 +90,16 @@ TEST(Regex, MatchesAreOnigurumas) {
 }
 
 TEST(Regex, IllFormedBytesAreReplacementCharacters) {
-  EXPECT_EQ(marked(R"(\p{L}+|[^\s\p{L}]+)", "a\xFF\xE4\xB8 \xE4\xB8\xAD\x80"), "<a><\xFF\xE4\xB8> <\xE4\xB8\xAD><\x80>");
+  EXPECT_EQ(marked(R"(\p{L}+|[^\s\p{L}]+)", "a\xFF\xE4\xB8 \xE4\xB8\xAD\x80"),
+            "<a><\xFF\xE4\xB8> <\xE4\xB8\xAD><\x80>");
 }
 
-// Expressions that send engines back again and again, or that look ahead for every match as far as the text goes.
+// Expressions that send engines back again and again, or that look ahead for every match as far as the text
+// goes.
 TEST(Regex, D07_TimeIsLinearInTheText) {
   const std::string many(1'000'000, 'a'), spaces(1'000'000, ' ');
-  for (const char* expression : {"(a+)+$", "(a|aa)+$", "(a*)*b", "(.*)(.*)(.*)(.*)x", "a*b|a", "(?=.*b)a|a", "(?!a*c)a"}) {
+  for (const char* expression :
+       {"(a+)+$", "(a|aa)+$", "(a*)*b", "(.*)(.*)(.*)(.*)x", "a*b|a", "(?=.*b)a|a", "(?!a*c)a"}) {
     std::vector<Regex::Match> matches;
     Regex(expression, "test").find_all(many + "!", matches);
     EXPECT_LE(matches.size(), many.size()) << expression;
@@ -112,15 +116,19 @@ TEST(Regex, D07_AutomataThatGrowWithoutEndAreStopped) {
   for (unsigned i = 0, x = 1; i < 100'000; ++i, x = x * 1103515245 + 12345) text += x >> 30 & 1 ? 'a' : 'b';
   const auto search = [&] {
     std::vector<Regex::Match> matches;
-    Regex("(?:[ab]{200}a(?<=a)|a[ab]{199}b)(?=(?:[ab][ab])*a[ab]{60}c|x?)c", "test").find_all(text + "c", matches);
+    Regex("(?:[ab]{200}a(?<=a)|a[ab]{199}b)(?=(?:[ab][ab])*a[ab]{60}c|x?)c", "test")
+        .find_all(text + "c", matches);
   };
   const std::string said = error_of(search);
-  EXPECT_TRUE(said.empty() || (said.starts_with("E5002 test: ") && said.find("states for this text") != said.npos)) << said;
+  EXPECT_TRUE(said.empty() ||
+              (said.starts_with("E5002 test: ") && said.find("states for this text") != said.npos))
+      << said;
 }
 
 TEST(Regex, D07_PlacesAreNamed) {
   EXPECT_THAT(error_of([] { Regex("a\u4E2D(?<=bc)", "tokenizer.json: x"); }),
-              AllOf(StartsWith("E3201 tokenizer.json: x: the regular expression "), HasSubstr(": byte 4: \"(?<=bc)\": ")));
+              AllOf(StartsWith("E3201 tokenizer.json: x: the regular expression "),
+                    HasSubstr(": byte 4: \"(?<=bc)\": ")));
 }
 
 }  // namespace
