@@ -358,7 +358,95 @@ def llama2c():
         put("llama2c_fuzz", "bad_" + name, data)
 
 
+def varint(value):
+    out = b""
+    while value >= 0x80:
+        out, value = out + bytes([value & 0x7F | 0x80]), value >> 7
+    return out + bytes([value])
+
+
+def field(number, value):
+    """A field of a protobuf: a number, a float, or bytes."""
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    return varint(number << 3) + varint(value) if isinstance(value, int) else varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def sentencepiece():
+    def model(pieces, trainer=b"", normalizer=b""):
+        data = b"".join(field(1, field(1, text.encode()) + field(2, score) + field(3, kind)) for text, score, kind in pieces)
+        return data + field(2, trainer) + field(3, normalizer)
+    mark = "\u2581"
+    start = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("</s>", 0.0, 3)]
+    letters = [(mark, -1.0, 1), ("a", -1.5, 1), ("d", -2.0, 1), ("o", -2.5, 1), ("g", -3.0, 1), ("do", -3.5, 1), (mark + "do", -4.0, 1), ("[M]", 0.0, 4)]
+    bytes_ = [(f"<0x{b:02X}>", 0.0, 6) for b in (0x0A, 0xC3, 0xA9, 0xE7, 0x8B, 0x97)]
+    # A charsmap of one rule, é to e: nodes for nothing, 0xC3 and 0xC3 0xA9, each with a block of its own for its children.
+    units = [0] * 1024
+    units[0] = 256 << 10
+    units[256 ^ 0xC3] = (256 ^ 0xC3 ^ 512) << 10 | 0xC3
+    units[512 ^ 0xA9] = (512 ^ 0xA9 ^ 768) << 10 | 0xA9 | 1 << 8
+    units[768] = 1 << 31
+    charsmap = struct.pack("<I", 4096) + struct.pack("<1024I", *units) + b"e\0"
+    put("sentencepiece_fuzz", "unigram", model(start + letters, field(3, 1)))
+    put("sentencepiece_fuzz", "unigram_charsmap", model(start + letters, field(3, 1), field(2, charsmap)))
+    put("sentencepiece_fuzz", "bpe", model(start + letters + bytes_, field(3, 2) + field(35, 1), field(3, 1) + field(4, 0)))
+    put("sentencepiece_fuzz", "no_prefix", model(start + letters, field(3, 1) + field(40, 0), field(3, 0) + field(5, 0)))
+    for name, data in [("bad_wire", b"\x0e\x01"), ("bad_varint", b"\x0a" + b"\xff" * 10), ("bad_length", b"\x0a\x7f"), ("bad_empty", b""),
+                       ("bad_type", model(start, field(3, 9))), ("bad_kind", model([("a", -1.0, 7)])), ("bad_unk", model(start, field(40, 9))),
+                       ("bad_score", model([("a", float("nan"), 1)])), ("bad_charsmap", model(start, b"", field(2, charsmap[:100])))]:
+        put("sentencepiece_fuzz", name, data)
+
+
+def vocab_files():
+    byte = json.dumps({"a": 0, "b": 1, "ab": 2, "\u0120": 3, "\u0120a": 4, "<s>": 5, "</s>": 6, "<unk>": 7, "<pad>": 8, "<mask>": 9})
+    words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ndog\n##s\n\u4e2d\n"
+    for name, parts in [
+        ("gpt2", (byte, "#version: 0.2\na b\n\u0120 a\n", '{"tokenizer_class":"GPT2Tokenizer","add_prefix_space":true}', "ab a<s>")),
+        ("roberta", (byte, "a b\n", '{"tokenizer_class":"RobertaTokenizer"}', "ab <mask>")),
+        ("qwen2", (byte, "a b\n", '{"tokenizer_class":"Qwen2Tokenizer","added_tokens_decoder":{"10":{"content":"<x>"}}}', "ab <x>1")),
+        ("bert", (words, "", '{"do_lower_case":false}', "the dogs \u4e2d [MASK]")),
+        ("bad_merge", (byte, "a c\n", "", "a")), ("bad_line", (byte, "a b c\n", "", "a")), ("bad_class", (words, "", '{"tokenizer_class":"X"}', "")),
+        ("bad_id", (byte, "a b\n", '{"added_tokens_decoder":{"99":{"content":"<x>"}}}', "")), ("bad_empty", ("", "", "", "")),
+    ]:
+        put("vocab_files_fuzz", name, "\0".join(parts).encode())
+
+
+def regexes():
+    for name, expression, text in [
+        ("gpt2", r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", "The dog's 12  cats.\n"),
+        ("gpt4o", r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{M}]*[\p{Ll}\p{Lm}]+(?i:'s|'re)?|\p{N}{1,3}", "HTTPServer's 1234"),
+        ("classes", r"[a-z&&[^aeiou]]|[[:alpha:]\d]|\h|\R|[]^-]", "abc-]1\r\n"), ("loops", r"(a*)*b|(?:a??)+c|(a|b){2,3}?", "aabcab"),
+        ("looks", r"(?<=a)b|(?<!a)c|a(?=.*z)|\bx\B|^y$|\A\w|\Z", "abc axz\ny\n"), ("possessive", r"a*+b|c?+d|(?>e+)f", "aab cd eef"),
+        ("options", r"(?i)k(?-i:K)(?x) a # b", "\u212aKa"), ("bad_group", "(a", ""), ("bad_class", "[a", ""), ("bad_property", r"\p{X}", ""),
+        ("bad_reference", r"(a)\1", "aa"), ("bad_size", "((a{99}){99}){99}", "a"), ("bad_escape", "\\", ""),
+    ]:
+        put("regex_fuzz", name, f"{expression}\0{text}".encode())
+
+
+def tokenizers():
+    """Tokenizers of the components that the seeds made from real ones do not have."""
+    def tokenizer(model, **parts):
+        return json.dumps({"version": "1.0", "added_tokens": [], "model": model} | parts, ensure_ascii=False).encode()
+    pieces = [["<unk>", 0], ["\u2581", -2], ["a", -3], ["b", -3.5], ["\u2581ab", -4], ["<0x0A>", -9], ["<0xC3>", -9], ["<0xA9>", -9]]
+    sequence = {"normalizer": {"type": "Sequence", "normalizers": [
+        {"type": "Nmt"}, {"type": "Precompiled", "precompiled_charsmap": "BAAAAAAAAAA="}, {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]}}
+    words = {"[UNK]": 0, "a": 1, "##b": 2, "##c": 3, "ab": 4}
+    word_piece = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9, "vocab": words}
+    put("tokenizer_fuzz", "unigram", tokenizer({"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": True}, **sequence,
+        pre_tokenizer={"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True}) + "\0ab  \u00e9\nb".encode())
+    put("tokenizer_fuzz", "word_piece", tokenizer(word_piece, pre_tokenizer={"type": "UnicodeScripts"},
+        decoder={"type": "WordPiece", "prefix": "##", "cleanup": True}) + "\0abc \u3042a ab".encode())
+    put("tokenizer_fuzz", "splits_by_regex", tokenizer({"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"}, pre_tokenizer={
+        "type": "Sequence", "pretokenizers": [{"type": "FixedLength", "length": 2}, {
+            "type": "Split", "pattern": {"Regex": r"\p{L}+|\s+(?!\S)|x*"}, "behavior": "Isolated", "invert": False}]},
+        decoder={"type": "CTC", "pad_token": "a", "word_delimiter_token": "|", "cleanup": True}) + b"\0ab  c")
+
+
 if __name__ == "__main__":
+    sentencepiece()
+    vocab_files()
+    regexes()
+    tokenizers()
     safetensors()
     gguf()
     zips(pickles())
