@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/parallel.h"
+#include "checkpoint/gguf_tokenizer.h"
 #include "data/line_reader.h"
 #include "text/tokenizer.h"
 #include "text/train_tokenizer.h"
@@ -95,6 +96,16 @@ void convert_lines(const LineInput& input,
   }
 }
 
+// A GGUF file carries its vocabulary itself.
+Tokenizer load_tokenizer(const fs::path& path) {
+  if (path.extension() == ".gguf") return gguf_tokenizer(GgufFile(path));
+  return Tokenizer::load(path);
+}
+
+constexpr const char* kModelHelp =
+    "A model's directory (tokenizer.json; or tokenizer.model, spiece.model, sentencepiece.bpe.model, vocab.json with "
+    "merges.txt, vocab.txt), one of these files, or a .gguf";
+
 // ---- encode
 
 struct EncodeOptions {
@@ -112,7 +123,7 @@ std::string as_json(const Encoding& encoding) {
 }
 
 void encode(const EncodeOptions& o) {
-  const Tokenizer tokenizer = Tokenizer::load(o.model);
+  const Tokenizer tokenizer = load_tokenizer(o.model);
   const bool special = !o.no_special;
   convert_lines(o.input, [&](std::string_view given, std::uint64_t number) {
     const std::string line = text_of(o.input, given, number);
@@ -132,7 +143,7 @@ void add_encode(CLI::App& program) {
   CLI::App* command =
       program.add_subcommand("encode", "Text to token ids: a line of ids for each line of text");
   const auto o = std::make_shared<EncodeOptions>();
-  command->add_option("-m,--model", o->model, "A directory with a tokenizer.json, or the file")->required();
+  command->add_option("-m,--model", o->model, kModelHelp)->required();
   add_input_options(*command, o->input);
   add_json_lines_option(*command, o->input);
   auto* pieces = command->add_flag("--pieces", o->pieces, "The tokens themselves in the place of their ids");
@@ -182,7 +193,7 @@ std::vector<Token> parse_ids(std::string_view line, std::int64_t most, const std
 }
 
 void decode(const DecodeOptions& o) {
-  const Tokenizer tokenizer = Tokenizer::load(o.model);
+  const Tokenizer tokenizer = load_tokenizer(o.model);
   convert_lines(o.input, [&](std::string_view line, std::uint64_t number) {
     const std::string name = o.input.path == "-" ? "standard input" : shown(o.input.path);
     const std::string text =
@@ -195,7 +206,7 @@ void add_decode(CLI::App& program) {
   CLI::App* command =
       program.add_subcommand("decode", "Token ids to text: a line of text for each line of ids");
   const auto o = std::make_shared<DecodeOptions>();
-  command->add_option("-m,--model", o->model, "A directory with a tokenizer.json, or the file")->required();
+  command->add_option("-m,--model", o->model, kModelHelp)->required();
   add_input_options(*command, o->input);
   add_json_lines_option(*command, o->input);
   command->add_flag("--skip-special", o->skip_special, "Leave out special tokens, such as </s>");

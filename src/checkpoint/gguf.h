@@ -27,8 +27,8 @@
 
 namespace glossa {
 
-// ggml's types of tensors: its numbers for them. The program has those with a DType; others are listed with their
-// sizes, and refused when their elements are asked for.
+// ggml's types of tensors: its numbers for them. The program has those with a DType; others are listed with
+// their sizes, and refused when their elements are asked for.
 enum class GgmlType : std::uint8_t {};
 std::string_view name_of(GgmlType type);  // "F32", "Q4_K"
 BlockSize block_of(GgmlType type);

@@ -54,6 +54,7 @@ void GgufFile::open_parts(std::int64_t parts, const Limits& limits) {
   check(tensors == static_cast<std::int64_t>(tensors_.size()), Code::gguf,
         "{}: \"{}\" is {}, and the {} parts have {} tensors", shown(path_), kTensors, tensors, parts,
         tensors_.size());
+  for (const char* key : {kNumber, kParts, kTensors}) metadata_.erase(key);
 }
 
 void GgufFile::add_part(const fs::path& path, std::int64_t parts, const Limits& limits) {

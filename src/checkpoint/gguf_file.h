@@ -18,7 +18,8 @@ class GgufFile {
 
   const fs::path& path() const { return path_; }
   std::uint32_t version() const { return version_; }
-  const GgufMetadata& metadata() const { return metadata_; }               // of the first part
+  // Of the first part, without what it says of being one.
+  const GgufMetadata& metadata() const { return metadata_; }
   const std::vector<GgufTensorInfo>& tensors() const { return tensors_; }  // in the order of the files
   const GgufTensorInfo* info(std::string_view name) const;                 // null if there is none
 

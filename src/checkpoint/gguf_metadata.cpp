@@ -65,7 +65,10 @@ std::string_view name_of(GgufType type) {
 
 // ---- GgufArray ----
 
-GgufArray::GgufArray(GgufType type, Bytes bytes) : type_(type), bytes_(as_text(bytes)) {}
+GgufArray::GgufArray(GgufType type, Bytes bytes) : type_(type), bytes_(as_text(bytes)) {
+  check(type != GgufType::string && type != GgufType::array, Code::internal,
+        "an array of {} was made of numbers", name_of(type));
+}
 
 GgufArray GgufArray::for_strings(std::uint64_t count, std::uint64_t bytes) {
   GgufArray array;
@@ -113,6 +116,15 @@ void GgufMetadata::set(std::string key, GgufValue value) {
     entries_.emplace_back(std::move(key), std::move(value));
   else
     entries_[it->second].second = std::move(value);
+}
+
+void GgufMetadata::erase(std::string_view key) {
+  const auto it = places_.find(key);
+  if (it == places_.end()) return;
+  const std::uint32_t place = it->second;
+  places_.erase(it);
+  entries_.erase(entries_.begin() + place);
+  for (auto& [other, at] : places_) at -= at > place;
 }
 
 const GgufValue& GgufMetadata::at(std::string_view key) const {

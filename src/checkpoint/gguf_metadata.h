@@ -33,8 +33,8 @@ class GgufArray {
 
   GgufType type() const { return type_; }
   std::uint64_t size() const;
-  // Element i of an array of strings; of one of numbers, where T is their type; of one of whole numbers or truth
-  // values (a UINT64 above 2^63 - 1 becomes that); of one of any numbers.
+  // Element i of an array of strings; of one of numbers, where T is their type; of one of whole numbers or
+  // truth values (a UINT64 above 2^63 - 1 becomes that); of one of any numbers.
   std::string_view text(std::uint64_t i) const {
     return std::string_view(bytes_).substr(ends_[i], ends_[i + 1] - ends_[i]);
   }
@@ -77,12 +77,12 @@ class GgufMetadata {
   GgufMetadata() = default;
   explicit GgufMetadata(std::string origin) : origin_(std::move(origin)) {}  // the file's name in messages
 
-  const std::vector<std::pair<std::string, GgufValue>>& entries() const {
-    return entries_;
-  }                                                   // in their order
+  // In the order of the file.
+  const std::vector<std::pair<std::string, GgufValue>>& entries() const { return entries_; }
   const GgufValue* find(std::string_view key) const;  // null if there is none
   bool has(std::string_view key) const { return find(key) != nullptr; }
   void set(std::string key, GgufValue value);  // in the place of a value of that key, or behind all others
+  void erase(std::string_view key);            // nothing happens if there is none
 
   // The value of a key; Error(gguf) names file and key if it is missing, of another kind, or outside of what
   // is allowed. Whole numbers may have any of the format's types for them, others must be finite.

@@ -38,7 +38,7 @@ class Maker {
     if (from_.model == "t5") return unigram();
     if (from_.model == "bert") return word_piece();
     fail(Code::tokenizer,
-         "{}: tokenizer.ggml.model: {} is not supported; supported are gpt2, llama, gemma4, t5, bert",
+         "{}: tokenizer.ggml.model {} is not supported; supported: gpt2, llama, gemma4, t5, bert",
          from_.origin, quoted(from_.model));
   }
 
@@ -109,8 +109,8 @@ class Maker {
                           .special = type_of(i) == kControl});
     add_tokens(parts_, tokens, {});
     SpecialTokens& s = parts_.special_tokens;
-    s.add_bos = from_.add_bos_token.value_or(bos);
-    s.add_eos = from_.add_eos_token.value_or(eos);
+    s.add_bos = from_.add_bos_token.value_or(bos && !s.bos.empty());
+    s.add_eos = from_.add_eos_token.value_or(eos && !s.eos.empty());
     check(!(s.add_bos && s.bos.empty()) && !(s.add_eos && s.eos.empty()), Code::tokenizer,
           "{}: tokenizer.ggml.add_bos_token or add_eos_token without the id of that token", from_.origin);
     put_around(parts_, s.add_bos ? s.bos : "", s.add_eos ? s.eos : "");

@@ -139,7 +139,7 @@ GgufWordPattern gguf_word_pattern(std::string_view name, std::string_view origin
     std::string supported;
     for (const Pre& p : kPres) supported += p.names;
     supported.pop_back();
-    fail(Code::tokenizer, "{}: tokenizer.ggml.pre: {} is not supported; supported are {}", origin,
+    fail(Code::tokenizer, "{}: tokenizer.ggml.pre {} is not supported; supported: {}", origin,
          quoted(name), supported);
   }
   GgufWordPattern made;

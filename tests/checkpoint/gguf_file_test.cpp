@@ -82,7 +82,8 @@ TEST_F(GgufFiles, TypesBecomeOurs) {
   for (const auto& [number, type] : cases)
     g.tensor(std::string(name_of(type)), {256, 2}, number, text_of(x.to(type)));
   const GgufFile file(put("m.gguf", g.file()));
-  for (const auto& [number, type] : cases) {
+  for (const Case& c : cases) {
+    const DType type = c.type;
     const Tensor y = file.find(name_of(type));
     EXPECT_EQ(y.dtype(), type);
     EXPECT_EQ(y.shape(), x.shape());
@@ -117,7 +118,9 @@ TEST_F(GgufFiles, TypesThatTheProgramDoesNotHaveAreListedAndRefusedByName) {
   for (const auto& [number, name, elements, bytes] : types)
     g.tensor(name, {elements, 3}, number, std::string(3 * bytes, 'x'));
   const GgufFile file(put("m.gguf", g.file()));
-  for (const auto& [number, name, elements, bytes] : types) {
+  for (const auto& type : types) {
+    const char* const name = std::get<1>(type);
+    const std::uint64_t bytes = std::get<3>(type);
     EXPECT_EQ(name_of(file.info(name)->type), name);
     EXPECT_EQ(file.info(name)->bytes, 3 * bytes);
     EXPECT_THAT(error_of([&] { file.find(name); }),
@@ -210,6 +213,7 @@ TEST_F(GgufParts, AreReadAsOneModel) {
     EXPECT_EQ(file.find(name).item<float>(), static_cast<float>(number));
   }
   EXPECT_EQ(file.metadata().text("general.architecture"), "llama");
+  EXPECT_EQ(file.metadata().entries().size(), 1u);
 }
 
 TEST_F(GgufParts, TheFirstMayHaveNoTensors) {

@@ -1,12 +1,8 @@
-// The cases B01 to B25 and B27 as far as they concern the file: what a hostile one gets, and that honest ones
-// are read.
+// The cases B01 to B19, B25 and B27: what a hostile file gets, and that honest ones are read.
 #include "checkpoint/gguf.h"
 
 #include <gmock/gmock.h>
 
-#include <cmath>
-
-#include "checkpoint/gguf_file.h"
 #include "files.h"
 #include "gguf_files.h"
 
@@ -55,50 +51,6 @@ TEST(Gguf, ReadsKeysTensorsAndTheirPlaces) {
   }
 }
 
-TEST(Gguf, KeepsEveryTypeOfValue) {
-  GgufBytes g;
-  g.key("u8", kU8, raw<std::uint8_t>(200)).key("i8", kI8, raw<std::int8_t>(-100));
-  g.key("u16", kU16, raw<std::uint16_t>(60'000)).key("i16", kI16, raw<std::int16_t>(-30'000));
-  g.key("u32", kU32, raw<std::uint32_t>(4'000'000'000)).key("i32", kI32, raw<std::int32_t>(-2'000'000'000));
-  g.key("u64", kU64, raw<std::uint64_t>(UINT64_MAX)).key("i64", kI64, raw<std::int64_t>(INT64_MIN));
-  g.key("f32", kF32, raw(0.1f)).key("f64", kF64, raw(0.1)).key("yes", kBool, "\1"s).key("no", kBool, "\0"s);
-  g.text("text", "a\0\xFF b"s).strings("strings", {"", "x", "\xFE\0y"s});
-  g.array("bytes", kU8, 3, "\1\2\3").array("truths", kBool, 2, "\1\0"s);
-  g.array("whole", kI16, 2, all_of(std::vector<std::int16_t>{-5, 7})).array("none", kF64, 0, "");
-  g.array("real", kF32, 2, all_of(std::vector<float>{0.5, -1}));
-  const GgufHeader header = parse_gguf(as_bytes(g.file()), "f");
-  const GgufMetadata& m = header.metadata;
-  EXPECT_EQ(m.integer("u8"), 200);
-  EXPECT_EQ(m.integer("i8"), -100);
-  EXPECT_EQ(m.integer("u16"), 60'000);
-  EXPECT_EQ(m.integer("i16"), -30'000);
-  EXPECT_EQ(m.integer("u32"), 4'000'000'000);
-  EXPECT_EQ(m.integer("i32"), -2'000'000'000);
-  EXPECT_EQ(m.integer("i64"), INT64_MIN);
-  EXPECT_EQ(std::get<std::uint64_t>(*m.find("u64")), UINT64_MAX);
-  EXPECT_EQ(m.number("f32"), double{0.1f});
-  EXPECT_EQ(m.number("f64"), 0.1);
-  EXPECT_EQ(m.number("i8"), -100);
-  EXPECT_TRUE(m.boolean("yes"));
-  EXPECT_FALSE(m.boolean("no"));
-  EXPECT_EQ(m.text("text"), "a\0\xFF b"s);
-  const GgufArray& strings = m.strings("strings");
-  ASSERT_EQ(strings.size(), 3u);
-  EXPECT_EQ(strings.text(0), "");
-  EXPECT_EQ(strings.text(1), "x");
-  EXPECT_EQ(strings.text(2), "\xFE\0y"s);
-  EXPECT_THAT(m.integers("bytes"), ElementsAre(1, 2, 3));
-  EXPECT_EQ(std::get<GgufArray>(*m.find("truths")).integer(0), 1);
-  EXPECT_THAT(m.integers("whole"), ElementsAre(-5, 7));
-  EXPECT_THAT(m.numbers("real"), ElementsAre(0.5, -1));
-  EXPECT_THAT(m.numbers("whole"), ElementsAre(-5, 7));
-  EXPECT_THAT(m.numbers("none"), ElementsAre());
-  std::vector<std::string> order;
-  for (const auto& [key, value] : m.entries()) order.push_back(key);
-  EXPECT_EQ(order.front(), "u8");
-  EXPECT_EQ(order.back(), "real");
-}
-
 TEST(Gguf, FilesWithoutTensorsOrKeysAreFiles) {
   EXPECT_EQ(gguf_refusal(GgufBytes().header()), "");
   EXPECT_EQ(gguf_refusal(GgufBytes().file()), "");
@@ -110,19 +62,6 @@ TEST(Gguf, TheLastPaddingMayBeThereOrNot) {
   EXPECT_EQ(gguf_refusal(g.file()), "");
   for (std::size_t size = g.data.size(); size <= 64; ++size)
     EXPECT_EQ(gguf_refusal(GgufBytes(g).file() + std::string(size - g.data.size(), '\0')), "") << size;
-}
-
-TEST(Gguf, AVocabularyTakesLittleMoreThanItsText) {
-  constexpr std::uint64_t kTokens = 262'144;
-  std::string all;
-  for (std::uint64_t i = 0; i < kTokens; ++i) all += counted(fmt::format("token{}", i));
-  GgufBytes g;
-  g.array("tokenizer.ggml.tokens", kString, kTokens, all);
-  const std::string file = g.file();
-  std::optional<GgufHeader> header;
-  const double growth = peak_growth([&] { header = parse_gguf(as_bytes(file), "f"); });
-  EXPECT_LT(growth, bound(8));  // 3 MB of text, and 2 MB to find it
-  EXPECT_EQ(header->metadata.strings("tokenizer.ggml.tokens").text(kTokens - 1), "token262143");
 }
 
 // ---- B: hostile files ----
@@ -380,6 +319,36 @@ TEST(Gguf, B19_NamesOfTensors) {
       .tensor("b", {1}, kTensorF32, "xxxx")
       .tensor("a", {1}, kTensorF32, "xxxx");
   EXPECT_THAT(gguf_refusal(g.file()), HasSubstr("tensors 0 and 2 have the same name \"a\""));
+}
+
+TEST(Gguf, B25_BytesBehindTheTensors) {
+  const std::string good = small().file() + std::string(24, '\0');
+  EXPECT_THAT(gguf_refusal(good + "x"),
+              AllOf(StartsWith("E3105"), HasSubstr("1 bytes after the last tensor")));
+  EXPECT_THAT(gguf_refusal(good + good),
+              HasSubstr(fmt::format("{} bytes after the last tensor", good.size())));
+  EXPECT_THAT(gguf_refusal(GgufBytes().file() + "x"), HasSubstr("1 bytes after the last tensor"));
+  EXPECT_THAT(gguf_refusal(GgufBytes().header() + std::string(41, '\0')),
+              HasSubstr("33 bytes after the last tensor"));
+}
+
+TEST(Gguf, B27_DataShorterThanDeclared) {
+  const std::string good = GgufBytes().tensor("w", {256, 4}, kTensorQ8_0, std::string(1088, 'x')).file();
+  EXPECT_EQ(gguf_refusal(good), "");
+  EXPECT_THAT(
+      gguf_refusal(good.substr(0, good.size() - 1)),
+      AllOf(StartsWith("E3105"),
+            HasSubstr(
+                "cut short: tensor \"w\" needs 1088 bytes from byte 0 of the data on, and there are 1087")));
+}
+
+TEST(Gguf, ManyTensorsAreReadInLinearTime) {
+  GgufBytes g;
+  for (int i = 0; i < 200'000; ++i)
+    g.line(fmt::format("blk.{}.weight", i), {1}, 24, static_cast<std::uint64_t>(i) * 32);
+  const std::string file = g.file() + std::string(32 * 200'000, 'x');
+  const double seconds = cpu_seconds([&] { EXPECT_EQ(gguf_refusal(file), ""); });
+  EXPECT_LT(seconds, bound(1));
 }
 
 }  // namespace

@@ -153,9 +153,9 @@ TEST_F(TorchFile, C17_OtherFormatsAreToldByTheirFirstBytes) {
        "7zXZ",
        "xz"}};
   for (const char* name : {"m.bin", "m.pt", "m.pth", "m.ckpt"})
-    for (const auto& [bytes, kind] : kinds)
-      EXPECT_THAT(error_of([&] { TensorDirectory(put(name, bytes), Limits{}); }),
-                  AllOf(StartsWith("E3106"), HasSubstr(kind)));
+    for (const auto& kind : kinds)
+      EXPECT_THAT(error_of([&] { TensorDirectory(put(name, kind.first), Limits{}); }),
+                  AllOf(StartsWith("E3106"), HasSubstr(kind.second)));
   EXPECT_THAT(error_of([&] { TensorDirectory(put("m.pt", ""), Limits{}); }),
               AllOf(StartsWith("E3004"), HasSubstr("file is empty")));
 }

@@ -1,6 +1,6 @@
 // gguf_fuzz.cpp -- any bytes as a GGUF file: refused by an Error of exit status 3 or 5, or read, and then its
-// tensors lie in order within it, their values can be decoded, and what our writer writes of them reads back the
-// same.
+// tensors lie in order within it, their values can be decoded, and what our writer writes of them reads back
+// the same.
 #include <cstring>
 
 #include "base/error.h"
@@ -20,7 +20,8 @@ void check_tensors(Bytes file, const GgufHeader& header) {
     require(header.data_begin + covered <= file.size());
     const BlockSize block = block_of(t.type);
     require(t.elements() > 0 && t.elements() / static_cast<std::uint64_t>(block.elements) *
-                                        static_cast<std::uint64_t>(block.bytes) == t.bytes);
+                                        static_cast<std::uint64_t>(block.bytes) ==
+                                    t.bytes);
   }
 }
 
@@ -68,7 +69,8 @@ void ask(const GgufMetadata& metadata) {
       require(error.code() == Code::gguf);
     }
   };
-  for (const auto& [key, value] : metadata.entries()) {
+  for (const auto& entry : metadata.entries()) {
+    const std::string& key = entry.first;
     asked([&] { metadata.integer(key, {1, 100}); });
     asked([&] { metadata.number(key); });
     asked([&] { metadata.boolean(key); });
