@@ -94,6 +94,7 @@ UnigramModel read_unigram(const JsonNode& node, const Limits& limits) {
         "{}: model.vocab has {} pieces, at most {} are allowed", node.origin(), list.json().size(),
         limits.vocabulary);
   UnigramModel model;
+  model.scores_of_json = true;
   for (const Json& json : list.json()) {
     const JsonNode entry(json, fmt::format("model.vocab[{}]", model.scores.size()), node.origin());
     if (!json.is_array() || json.size() != 2 || !json[0].is_string() || !json[1].is_number())

@@ -1,6 +1,8 @@
 #include "text/unigram.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -12,15 +14,45 @@ namespace {
 constexpr double kUnknownPenalty =
     10;  // an unknown character is as much less likely than the least likely piece
 
+// The library's parser divides the digits, a whole number rounded to a double, by a power of ten: an error in the last bit,
+// which decides between ways to cut a text whose scores have the same sum. `score` was written with the fewest digits that
+// tell it from others.
+double as_the_library_reads(double score) {
+  char text[64];
+  const char* const end = std::to_chars(text, std::end(text), std::abs(score), std::chars_format::scientific).ptr;
+  std::uint64_t whole = 0;  // of at most 17 digits
+  int exponent = 0;
+  bool fraction = false;
+  for (const char* c = text; c < end && *c != 'e'; ++c) {
+    if (*c == '.') {
+      fraction = true;
+      continue;
+    }
+    whole = whole * 10 + static_cast<std::uint64_t>(*c - '0');
+    exponent -= fraction;
+  }
+  int given = 0;
+  const char* e = std::find(static_cast<const char*>(text), end, 'e') + 1;
+  std::from_chars(e + (*e == '+'), end, given);
+  exponent += given;
+  if (exponent < -300 || exponent > 300) return score;
+  const auto digits = static_cast<double>(whole);
+  double power = 1;
+  for (int i = 0; i < std::abs(exponent); ++i) power *= 10;
+  return std::copysign(exponent < 0 ? digits / power : digits * power, score);
+}
+
 }  // namespace
 
 Unigram::Unigram(const UnigramModel& model, std::string_view origin)
     : model_(model), origin_(origin), scores_(model.scores) {
+  if (model.scores_of_json)
+    for (double& score : scores_) score = as_the_library_reads(score);
   std::vector<PieceTrie::Entry> entries;
   double least = std::numeric_limits<double>::infinity();
   for (Token id = 0; id < model.vocabulary.size(); ++id) {
     entries.emplace_back(model.vocabulary[id], id);
-    least = std::min(least, model.scores[static_cast<std::size_t>(id)]);
+    least = std::min(least, scores_[static_cast<std::size_t>(id)]);
   }
   pieces_ = PieceTrie(std::move(entries));
   unknown_score_ = least - kUnknownPenalty;
