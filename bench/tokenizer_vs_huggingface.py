@@ -2,7 +2,7 @@
 """Tokenizer speed against Hugging Face's tokenizers, one thread each, the two run in turns: encoding and training.
 
     ~/glossa-tools/bin/pip install tokenizers
-    taskset -c 1 ~/glossa-tools/bin/python bench/tokenizer_vs_huggingface.py --glossa build/release/glossa
+    taskset -c 1 ~/glossa-tools/bin/python bench/tokenizer_vs_huggingface.py --glossa build/release/glossa [--tokenizer FILE...]
 
 Both learn the same vocabulary from the same lines, and must give the same merges, and the same ids for every line, or there is
 no table. Encoding is in MB of text a second. Of the library it is measured in the process, on strings that lie ready, after a
@@ -11,6 +11,8 @@ whole command, which also reads the lines and prints the ids: the time for --cop
 so that starting and reading the tokenizer do not count. Training is in seconds: of the library train_from_iterator over strings
 that lie ready, of this program the whole command, from starting to the written file. Time is that of the processor, so that other
 programs disturb little. Medians of --rounds rounds, and the least and greatest ratio of neighbouring runs.
+
+Of the types unigram and word_piece, and of files given with --tokenizer, encoding alone is compared: the library trains them.
 """
 import argparse
 import gzip
@@ -54,6 +56,24 @@ def seconds_of(work):
     return now() - begin
 
 
+def library_trained(kind, lines, size):
+    """A tokenizer of a type that this program does not train, as models of its kind have it."""
+    if kind == "unigram":
+        made = tokenizers.Tokenizer(models.Unigram())
+        made.normalizer = normalizers.NFKC()
+        made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+        made.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=size, special_tokens=SPECIALS, unk_token="<unk>", show_progress=False)
+    else:
+        made = tokenizers.Tokenizer(models.WordPiece(unk_token="<unk>"))
+        made.normalizer = normalizers.BertNormalizer()
+        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        made.decoder = decoders.WordPiece()
+        trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=SPECIALS, show_progress=False)
+    made.train_from_iterator(lines, trainer)
+    return made
+
+
 class Comparison:
     def __init__(self, a, kind, path, directory):
         self.a, self.kind, self.directory = a, kind, directory
@@ -82,10 +102,20 @@ class Comparison:
     def encode(self, text):
         return seconds_of(lambda: self.run("encode", "--model", self.model, "--input", text))
 
-    def check(self):
+    def use(self, tokenizer):
+        """Compares with a tokenizer that is there."""
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self.model.mkdir()
+        tokenizer.save(str(self.model / "tokenizer.json"))
+        self.library = tokenizer
+
+    def check_vocabulary(self):
         ours, theirs = (json.loads(j)["model"] for j in ((self.model / "tokenizer.json").read_text(), self.library.to_str()))
         assert ours["vocab"] == theirs["vocab"] and ours["merges"] == theirs["merges"], "the vocabularies are not the same"
         self.library = tokenizers.Tokenizer.from_file(str(self.model / "tokenizer.json"))  # with </s> at the end of texts
+
+    def check_ids(self):
         printed = self.run("encode", "--model", self.model, "--input", self.once, output=subprocess.PIPE).splitlines()
         expected = [" ".join(map(str, e.ids)) for e in self.library.encode_batch(self.lines)]
         assert printed == expected, "the ids are not the same"
@@ -96,10 +126,15 @@ class Comparison:
 
     def compare(self):
         """Pairs of runs for each way: ours, theirs, in the units of the table."""
-        runs = {"train": [], "encode_batch": [], "encode_batch_fast": [], "encode": []}
-        for _ in range(self.a.rounds):
-            runs["train"].append((seconds_of(self.train), seconds_of(self.train_library)))
-        self.check()
+        runs = {"encode_batch": [], "encode_batch_fast": [], "encode": []}
+        if isinstance(self.kind, pathlib.Path):
+            self.use(tokenizers.Tokenizer.from_file(str(self.kind)))
+        elif self.kind in ("unigram", "word_piece"):
+            self.use(library_trained(self.kind, self.lines, self.a.vocab_size))
+        else:
+            runs["train"] = [(seconds_of(self.train), seconds_of(self.train_library)) for _ in range(self.a.rounds)]
+            self.check_vocabulary()
+        self.check_ids()
         for _ in range(self.a.rounds):
             for way, work in (("encode_batch", lambda: self.library.encode_batch(self.lines)),
                               ("encode_batch_fast", lambda: self.library.encode_batch_fast(self.lines)),
@@ -109,12 +144,17 @@ class Comparison:
         return runs
 
 
+def name_of(kind):
+    return kind.parent.name if isinstance(kind, pathlib.Path) else kind
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--glossa", default="build/release/glossa")
     arguments.add_argument("--data", nargs="+", type=pathlib.Path, default=[pathlib.Path("data/multi30k/train.en.gz")],
                            help="texts, plain or as .gz; the default is fetched by ./run")
     arguments.add_argument("--vocab-size", type=int, default=8000)
+    arguments.add_argument("--tokenizer", nargs="*", type=pathlib.Path, default=[], help="tokenizer.json files to compare instead")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--copies", type=int, default=21, help="of the text, for this program to encode")
     a = arguments.parse_args()
@@ -123,14 +163,14 @@ def main():
     print("| text | type | of the library | glossa | tokenizers | ratio |")
     print("|---|---|---|---|---|---|")
     for path in a.data:
-        for kind in ("bpe", "byte_bpe"):
+        for kind in a.tokenizer or ("bpe", "byte_bpe", "unigram", "word_piece"):
             with tempfile.TemporaryDirectory() as temporary:
                 runs = Comparison(a, kind, path, pathlib.Path(temporary)).compare()
             for way, pairs in runs.items():
                 ours, theirs = (statistics.median(side) for side in zip(*pairs))
                 ratios = [o / t if way != "train" else t / o for o, t in pairs]
                 unit = "s" if way == "train" else "MB/s"
-                print(f"| {path.name} | {kind} | {way} | {ours:.3g} {unit} | {theirs:.3g} {unit} | {statistics.median(ratios):.1f}x "
+                print(f"| {path.name} | {name_of(kind)} | {way} | {ours:.3g} {unit} | {theirs:.3g} {unit} | {statistics.median(ratios):.1f}x "
                       f"({min(ratios):.1f}-{max(ratios):.1f}) |", flush=True)
 
 

@@ -103,8 +103,8 @@ Tokenizer load_tokenizer(const fs::path& path) {
 }
 
 constexpr const char* kModelHelp =
-    "A model's directory (tokenizer.json; or tokenizer.model, spiece.model, sentencepiece.bpe.model, vocab.json with "
-    "merges.txt, vocab.txt), one of these files, or a .gguf";
+    "A model's directory (tokenizer.json; or tokenizer.model, spiece.model, sentencepiece.bpe.model, "
+    "vocab.json with merges.txt, vocab.txt), one of these files, or a .gguf";
 
 // ---- encode
 
@@ -160,7 +160,8 @@ void add_encode(CLI::App& program) {
   command->footer(
       "Examples:\n"
       "  echo 'A dog runs.' | glossa tokenizer encode --model runs/en-de\n"
-      "  glossa tokenizer encode --model runs/en-de --input news.en.gz --pieces");
+      "  glossa tokenizer encode --model runs/en-de --input news.en.gz --pieces\n"
+      "  echo '\"two\\nlines\"' | glossa tokenizer encode --model model.gguf --json-lines");
   command->callback([o] { encode(*o); });
 }
 
@@ -321,6 +322,10 @@ void add_train_command(CLI::App& program) {
 
 void add_tokenizer(CLI::App& program) {
   CLI::App* command = program.add_subcommand("tokenizer", "Train a vocabulary; text to token ids and back");
+  command->footer(
+      "Read are tokenizer.json with all of its components, SentencePiece models, vocab.json with\n"
+      "merges.txt, vocab.txt, and the vocabularies of GGUF files: docs/tokenizers.md says which classes\n"
+      "and kinds of them.");
   command->require_subcommand(1);
   add_train_command(*command);
   add_encode(*command);

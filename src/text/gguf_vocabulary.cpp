@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/unicode.h"
+#include "text/class_parts.h"
 #include "text/gguf_word_patterns.h"
 #include "text/tokenizer_classes.h"
 

@@ -139,8 +139,8 @@ GgufWordPattern gguf_word_pattern(std::string_view name, std::string_view origin
     std::string supported;
     for (const Pre& p : kPres) supported += p.names;
     supported.pop_back();
-    fail(Code::tokenizer, "{}: tokenizer.ggml.pre {} is not supported; supported: {}", origin,
-         quoted(name), supported);
+    fail(Code::tokenizer, "{}: tokenizer.ggml.pre {} is not supported; supported: {}", origin, quoted(name),
+         supported);
   }
   GgufWordPattern made;
   if (pre->nfc) made.normalizer.push_back(normalizer::Unicode{Normalization::nfc});

@@ -38,10 +38,7 @@ bool nullable(const RegexNode& node) {
 // Every node is compiled before what leads to it, so that it is known where to go on.
 class RegexProgram::Compiler {
  public:
-  Compiler(RegexProgram& program, std::string_view where) : p_(program), where_(where) {
-    p_.newline_ = set_number(CharSet('\n', '\n'));
-    p_.word_ = set_number(*named_set("word") | regex_latin_words());
-  }
+  Compiler(RegexProgram& program, std::string_view where) : p_(program), where_(where) {}
 
   std::uint32_t compile(const RegexNode& node, std::uint32_t next) {
     switch (node.kind) {
@@ -67,10 +64,8 @@ class RegexProgram::Compiler {
         return put({.op = Op::ahead, .negated = node.negated, .next = next, .x = body});
       }
       case Kind::edge: {
-        const bool has_set = node.edge == RegexEdge::after || node.edge == RegexEdge::not_after;
         if (node.edge != RegexEdge::text_end && node.edge != RegexEdge::line_end) p_.looks_back_ = true;
-        return put(
-            {.op = Op::edge, .edge = node.edge, .next = next, .x = has_set ? set_number(node.set) : 0});
+        return put({.op = Op::edge, .edge = node.edge, .next = next, .x = set_of_edge(node)});
       }
     }
     fail(Code::internal, "unknown kind of node {}", static_cast<int>(node.kind));
@@ -87,6 +82,22 @@ class RegexProgram::Compiler {
   const std::vector<CharSet>& sets() const { return sets_; }
 
  private:
+  std::uint32_t set_of_edge(const RegexNode& node) {
+    switch (node.edge) {
+      case RegexEdge::text_begin:
+      case RegexEdge::text_end:
+        return 0;
+      case RegexEdge::line_begin:
+      case RegexEdge::line_end:
+        return set_number(CharSet('\n', '\n'));
+      case RegexEdge::word_boundary:
+      case RegexEdge::no_word_boundary:
+        return set_number(*named_set("word") | regex_latin_words());
+      default:
+        return set_number(node.set);
+    }
+  }
+
   std::uint32_t split(bool greedy, std::uint32_t more, std::uint32_t enough) {
     return put({.op = Op::split, .next = greedy ? more : enough, .x = greedy ? enough : more});
   }
@@ -136,26 +147,40 @@ void RegexProgram::divide(const std::vector<CharSet>& sets, std::string_view whe
   std::sort(cuts.begin(), cuts.end());
   cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
   std::map<std::vector<bool>, std::uint8_t> known;
-  std::vector<std::uint8_t> of_code_point(0x110000);
+  std::vector<std::uint8_t> class_from;  // of the characters from each cut to the next one
   for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
     std::vector<bool> in;
     for (const CharSet& set : sets) in.push_back(set.contains(cuts[i]));
-    const auto [entry, made] = known.try_emplace(in, static_cast<std::uint8_t>(known.size()));
+    class_from.push_back(known.try_emplace(in, static_cast<std::uint8_t>(known.size())).first->second);
     check(known.size() <= kClasses, Code::size,
           "{}: the regular expression tells more than {} classes of characters apart", where, kClasses);
-    std::fill(of_code_point.begin() + cuts[i], of_code_point.begin() + cuts[i + 1], entry->second);
   }
   classes_ = static_cast<std::uint32_t>(known.size());
   members_.assign(sets.size() * (classes_ + 2), false);
   for (const auto& [in, number] : known)
     for (std::size_t s = 0; s < sets.size(); ++s) members_[s * (classes_ + 2) + number] = in[s];
-  std::map<std::vector<std::uint8_t>, std::uint16_t> pages;
-  for (std::size_t p = 0; p < page_.size(); ++p) {
-    const auto begin = of_code_point.begin() + static_cast<std::ptrdiff_t>(p * 256);
-    const std::vector<std::uint8_t> page(begin, begin + 256);
-    const auto [entry, made] = pages.try_emplace(page, static_cast<std::uint16_t>(pages.size()));
-    if (made) pages_.insert(pages_.end(), page.begin(), page.end());
-    page_[p] = entry->second;
+  fill_pages(cuts, class_from);
+}
+
+// Pages of a single class are shared.
+void RegexProgram::fill_pages(const std::vector<char32_t>& cuts,
+                              const std::vector<std::uint8_t>& class_from) {
+  std::vector<int> uniform(classes_, -1);
+  std::size_t i = 0;
+  for (char32_t p = 0; p < page_.size(); ++p) {
+    while (cuts[i + 1] <= p * 256) ++i;
+    const bool whole = cuts[i + 1] >= (p + 1) * 256;
+    int& shared = uniform[class_from[i]];
+    if (whole && shared >= 0) {
+      page_[p] = static_cast<std::uint16_t>(shared);
+      continue;
+    }
+    page_[p] = static_cast<std::uint16_t>(pages_.size() / 256);
+    if (whole) shared = page_[p];
+    for (char32_t c = p * 256; c < (p + 1) * 256; ++c) {
+      while (cuts[i + 1] <= c) ++i;
+      pages_.push_back(class_from[i]);
+    }
   }
 }
 
@@ -167,13 +192,13 @@ bool RegexProgram::holds(const RegexInstruction& edge, std::uint32_t before, std
     case RegexEdge::text_end:
       return at_end;
     case RegexEdge::line_begin:
-      return at_begin || (holds(newline_, before) && !at_end);
+      return at_begin || (holds(edge.x, before) && !at_end);
     case RegexEdge::line_end:
-      return at_end || holds(newline_, after);
+      return at_end || holds(edge.x, after);
     case RegexEdge::word_boundary:
-      return holds(word_, before) != holds(word_, after);
+      return holds(edge.x, before) != holds(edge.x, after);
     case RegexEdge::no_word_boundary:
-      return holds(word_, before) == holds(word_, after);
+      return holds(edge.x, before) == holds(edge.x, after);
     case RegexEdge::after:
       return holds(edge.x, before);
     case RegexEdge::not_after:

@@ -56,11 +56,11 @@ class RegexProgram {
  private:
   class Compiler;
   void divide(const std::vector<CharSet>& sets, std::string_view where);
+  void fill_pages(const std::vector<char32_t>& cuts, const std::vector<std::uint8_t>& class_from);
 
   std::vector<RegexInstruction> code_;
   std::vector<Part> parts_;
   std::uint32_t start_ = 0, classes_ = 0;
-  std::uint32_t newline_ = 0, word_ = 0;  // sets
   std::array<std::uint16_t, 0x1100> page_;
   std::vector<std::uint8_t> pages_;
   std::vector<bool> members_;  // [set][class]

@@ -93,12 +93,12 @@ void read_tokenizer(const JsonNode& root, TokenizerConfig& config) {
 // added_tokens.json: an object of tokens and ids.
 void read_added_tokens(const JsonNode& root, std::vector<AddedToken>& tokens) {
   if (!root.json().is_object()) root.wrong("an object of tokens and ids");
-  for (const auto& [content, value] : root.json().items()) {
-    const JsonNode id(value, quoted(content), root.origin());
-    const auto known = [&](const AddedToken& t) { return t.content == content; };
+  for (const auto& entry : root.json().items()) {
+    const JsonNode id(entry.value(), quoted(entry.key()), root.origin());
+    const auto known = [&](const AddedToken& t) { return t.content == entry.key(); };
     if (std::none_of(tokens.begin(), tokens.end(), known))
       tokens.push_back(
-          {.id = static_cast<Token>(id.natural(INT32_MAX)), .content = content, .normalized = false});
+          {.id = static_cast<Token>(id.natural(INT32_MAX)), .content = entry.key(), .normalized = false});
   }
 }
 

@@ -18,11 +18,4 @@ TokenizerParts tokenizer_of_word_piece(WordPieceModel model, std::string_view or
 std::vector<std::pair<Token, Token>> merges_of_scores(const Vocabulary& vocabulary,
                                                       const std::vector<double>& scores);
 
-// Tokens that are found in texts: those given, with ids that must be right, and special ones by name; what
-// the vocabulary does not have takes the next ids.
-void add_tokens(TokenizerParts& parts, const std::vector<AddedToken>& given,
-                const std::vector<std::string>& special);
-// A post-processor that puts tokens, which must exist, around a text; "" puts none.
-void put_around(TokenizerParts& parts, const std::string& before, const std::string& after);
-
 }  // namespace glossa

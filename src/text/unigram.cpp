@@ -14,12 +14,13 @@ namespace {
 constexpr double kUnknownPenalty =
     10;  // an unknown character is as much less likely than the least likely piece
 
-// The library's parser divides the digits, a whole number rounded to a double, by a power of ten: an error in the last bit,
-// which decides between ways to cut a text whose scores have the same sum. `score` was written with the fewest digits that
-// tell it from others.
+// The library's parser divides the digits, a whole number rounded to a double, by a power of ten: an error in
+// the last bit, which decides between ways to cut a text whose scores have the same sum. `score` was written
+// with the fewest digits that tell it from others.
 double as_the_library_reads(double score) {
   char text[64];
-  const char* const end = std::to_chars(text, std::end(text), std::abs(score), std::chars_format::scientific).ptr;
+  const char* const end =
+      std::to_chars(text, std::end(text), std::abs(score), std::chars_format::scientific).ptr;
   std::uint64_t whole = 0;  // of at most 17 digits
   int exponent = 0;
   bool fraction = false;

@@ -15,7 +15,7 @@ namespace glossa {
 struct UnigramModel {  // as tokenizer.json has it; of equal pieces the last one counts
   Vocabulary vocabulary;
   std::vector<double> scores;   // by id
-  bool scores_of_json = false;  // they were decimal numbers, and mean what the library's parser makes of these
+  bool scores_of_json = false;  // were decimal numbers; they mean what the library's parser makes of them
   std::optional<Token> unk_id;  // stands for what no piece has
   bool byte_fallback = false;   // the bytes of what is unknown, where all of them are pieces <0x00>...
 };

@@ -1,5 +1,6 @@
-// regex_fuzz.cpp -- bytes as a regular expression, a zero byte, and a text: the expression is refused by an Error, or its matches
-// are found, in order and within the text; the same ones again by a matcher that has seen the text.
+// regex_fuzz.cpp -- bytes as a regular expression, a zero byte, and a text: the expression is refused by an
+// Error, or its matches are found, in order and within the text; the same ones again by a matcher that has
+// seen the text.
 #include "text/regex.h"
 
 #include "base/error.h"

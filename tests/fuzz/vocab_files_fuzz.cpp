@@ -1,5 +1,6 @@
-// vocab_files_fuzz.cpp -- bytes as a vocab.json, a merges.txt (or a vocab.txt and nothing), a tokenizer_config.json and a text,
-// with zero bytes between: refused by an Error, or a tokenizer that encodes and decodes the text.
+// vocab_files_fuzz.cpp -- bytes as a vocab.json, a merges.txt (or a vocab.txt and nothing), a
+// tokenizer_config.json and a text, with zero bytes between: refused by an Error, or a tokenizer that encodes
+// and decodes the text.
 #include <array>
 
 #include "base/error.h"
@@ -19,11 +20,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto [vocabulary, merges, given, text] = parts;
   try {
-    const TokenizerConfig config = given.empty() ? TokenizerConfig{} : parse_tokenizer_config(given, "config");
+    const TokenizerConfig config =
+        given.empty() ? TokenizerConfig{} : parse_tokenizer_config(given, "config");
     const Tokenizer tokenizer(
-        merges.empty() ? tokenizer_of_word_piece(parse_vocab_txt(vocabulary, "vocab.txt"), "vocab.txt", config)
-                       : tokenizer_of_byte_bpe(parse_vocab_json(vocabulary, merges, "vocab.json", "merges.txt"),
-                                               "vocab.json", config));
+        merges.empty()
+            ? tokenizer_of_word_piece(parse_vocab_txt(vocabulary, "vocab.txt"), "vocab.txt", config)
+            : tokenizer_of_byte_bpe(parse_vocab_json(vocabulary, merges, "vocab.json", "merges.txt"),
+                                    "vocab.json", config));
     const std::vector<Token> ids = tokenizer.encode(text);
     for (const Token id : ids) require(id >= 0 && id < tokenizer.size());
     require(!utf8_error(tokenizer.decode(ids)).has_value());

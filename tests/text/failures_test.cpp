@@ -404,8 +404,9 @@ TEST_F(TokenizerFiles, D22_DirectoriesWithoutATokenizer) {
   EXPECT_THAT(load(folder), AllOf(StartsWith("E4001"), HasSubstr("tokenizer.json")));
   for (const char* name : {"source.spm", "vocab.json"}) {
     put(name, "{}");
-    EXPECT_THAT(load(folder), AllOf(StartsWith("E3201"), HasSubstr(std::string("has ") + name + " and none of the files"),
-                                    HasSubstr("sentencepiece.bpe.model, vocab.json with merges.txt, vocab.txt")));
+    EXPECT_THAT(load(folder),
+                AllOf(StartsWith("E3201"), HasSubstr(std::string("has ") + name + " and none of the files"),
+                      HasSubstr("sentencepiece.bpe.model, vocab.json with merges.txt, vocab.txt")));
     fs::remove(folder / name);
   }
   put("tokenizer.json", letters().dump());

@@ -1,6 +1,6 @@
 // Vocabularies that are not in a tokenizer.json: SentencePiece models (against sentencepiece/*.json, which
-// tools/make_sentencepiece_goldens.py wrote), vocab.json with merges.txt, vocab.txt, and those of GGUF files (against the
-// tokenizers of golden/*.json, which are the library's).
+// tools/make_sentencepiece_goldens.py wrote), vocab.json with merges.txt, vocab.txt, and those of GGUF files
+// (against the tokenizers of golden/*.json, which are the library's).
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -30,7 +30,8 @@ TEST_P(SentencePieceGolden, IdsAndTextsAreThoseOfTheClass) {
   for (const Json& way : read_json(kTests / "sentencepiece" / (std::string(GetParam()) + ".json"))) {
     SCOPED_TRACE(way["config"].dump());
     const TokenizerConfig config = parse_tokenizer_config(way["config"].dump(), "tokenizer_config.json");
-    const Tokenizer tokenizer(tokenizer_of_sentencepiece(parse_sentencepiece(read_file(file), "model"), config));
+    const Tokenizer tokenizer(
+        tokenizer_of_sentencepiece(parse_sentencepiece(read_file(file), "model"), config));
     const Tokenizer again = Tokenizer::parse(tokenizer.to_json(), "written");
     for (const Json& c : way["cases"]) {
       const auto text = c["text"].get<std::string>();
@@ -77,7 +78,8 @@ struct GgufSource {
         if (vocabulary.token_types[i] == 1)
           tokens[i] = tokens[i].starts_with("##") ? tokens[i].substr(2) : "\xE2\x96\x81" + tokens[i];
     if (from.contains("merges"))
-      for (const Json& m : from["merges"]) merges.push_back(m[0].get<std::string>() + " " + m[1].get<std::string>());
+      for (const Json& m : from["merges"])
+        merges.push_back(m[0].get<std::string>() + " " + m[1].get<std::string>());
     vocabulary.model = model;
     vocabulary.pre = pre;
     for (const std::string& t : tokens) vocabulary.tokens.push_back(t);
@@ -105,32 +107,38 @@ TEST_P(GgufGolden, IdsAreThoseOfTheTokenizerJson) {
     EXPECT_EQ(tokenizer.encode(text, false), peer.encode(text, false)) << text;
   }
 }
-INSTANTIATE_TEST_SUITE_P(Files, GgufGolden,
-                         testing::Values(GgufCase{"byte_bpe", "gpt2", "gpt-2"}, GgufCase{"cl100k", "gpt2", "llama-bpe"},
-                                         GgufCase{"qwen2", "gpt2", "stablelm2"}, GgufCase{"o200k", "gpt2", "gpt-4o"},
-                                         GgufCase{"deepseek", "gpt2", "deepseek-v3"}, GgufCase{"bloom", "gpt2", "bloom"},
-                                         GgufCase{"falcon", "gpt2", "falcon"}));
+INSTANTIATE_TEST_SUITE_P(
+    Files, GgufGolden,
+    testing::Values(GgufCase{"byte_bpe", "gpt2", "gpt-2"}, GgufCase{"cl100k", "gpt2", "llama-bpe"},
+                    GgufCase{"qwen2", "gpt2", "stablelm2"}, GgufCase{"o200k", "gpt2", "gpt-4o"},
+                    GgufCase{"deepseek", "gpt2", "deepseek-v3"}, GgufCase{"bloom", "gpt2", "bloom"},
+                    GgufCase{"falcon", "gpt2", "falcon"}));
 
 TEST(GgufVocabulary, WordPieceIsTheTokenizerJsons) {
   Json json = read_json(kTests / "golden" / "word_piece.json");
   json["tokenizer"]["model"]["max_input_chars_per_word"] = 100;
   GgufSource source(json["tokenizer"], "bert", "");
   GgufVocabulary& v = source.vocabulary;
-  v.unknown_token_id = 2, v.cls_token_id = 0, v.seperator_token_id = 1, v.mask_token_id = 0, v.padding_token_id = 0;
+  v.unknown_token_id = 2, v.cls_token_id = 0, v.seperator_token_id = 1, v.mask_token_id = 0,
+  v.padding_token_id = 0;
   const Tokenizer tokenizer(tokenizer_of_gguf(v)), peer = tokenizer_of(json["tokenizer"]);
   for (const Json& c : json["cases"])
-    EXPECT_EQ(tokenizer.encode(c["text"].get<std::string>()), peer.encode(c["text"].get<std::string>())) << c["text"];
+    EXPECT_EQ(tokenizer.encode(c["text"].get<std::string>()), peer.encode(c["text"].get<std::string>()))
+        << c["text"];
 }
 
-// SentencePiece's own model, as its vocabulary, scores and types go into a file.
+// A SentencePiece model, as its vocabulary, scores and types go into a GGUF file; the kind t5 is read as the
+// class of T5 does, which takes line ends and tabs for spaces whether or not the charsmap does.
 TEST(GgufVocabulary, LlamaAndT5AreSentencePieces) {
-  for (const char* kind : {"bpe", "unigram"}) {
+  for (const auto& [kind, way] : {std::pair("bpe", 0), {"unigram", 1}}) {
     const fs::path file = kTests / "sentencepiece" / (std::string(kind) + ".model");
     const SentencePieceModel model = parse_sentencepiece(read_file(file), "model");
     GgufVocabulary v;
-    v.model = std::string(kind) == "bpe" ? "llama" : "t5";
-    v.add_bos_token = v.add_eos_token = false;
-    v.unknown_token_id = 0;
+    v.model = way == 0 ? "llama" : "t5";
+    v.add_bos_token = false;
+    v.add_eos_token = way == 1;
+    v.eos_token_id = 2;
+    v.unknown_token_id = way == 0 ? 0 : 2;  // where the class has it whatever the model says
     v.add_space_prefix = model.add_dummy_prefix;
     v.remove_extra_whitespaces = model.remove_extra_whitespaces;
     v.precompiled_charsmap = model.precompiled_charsmap;
@@ -140,13 +148,18 @@ TEST(GgufVocabulary, LlamaAndT5AreSentencePieces) {
       v.token_types.push_back(static_cast<std::int32_t>(piece.kind));
     }
     const Tokenizer tokenizer(tokenizer_of_gguf(v));
-    for (const Json& c : read_json(kTests / "sentencepiece" / (std::string(kind) + ".json"))[0]["cases"])
-      EXPECT_EQ(tokenizer.encode(c["text"].get<std::string>()), c["ids"].get<std::vector<Token>>()) << c["text"];
+    const Json golden = read_json(kTests / "sentencepiece" / (std::string(kind) + ".json"));
+    for (const Json& c : golden[way]["cases"]) {
+      const auto text = c["text"].get<std::string>();
+      if (text.find("</s>") != text.npos) continue;  // a class finds its own tokens in texts
+      EXPECT_EQ(tokenizer.encode(text), c["ids"].get<std::vector<Token>>()) << text;
+    }
   }
 }
 
 std::string refused_gguf(const std::function<void(GgufVocabulary&)>& change) {
-  GgufVocabulary v{.origin = "model.gguf", .model = "llama", .tokens = {"<unk>", "<s>", "</s>", "a", "b", "ab"}};
+  GgufVocabulary v{
+      .origin = "model.gguf", .model = "llama", .tokens = {"<unk>", "<s>", "</s>", "a", "b", "ab"}};
   v.scores = {0, 0, 0, -1, -2, -3};
   v.token_types = {2, 3, 3, 1, 1, 1};
   change(v);
@@ -162,12 +175,33 @@ TEST(GgufVocabulary, B20_CountsThatDiffer) {
   expect([](auto& v) { v.token_types.push_back(1); }, "6 tokenizer.ggml.tokens, 6 scores and 7 token_type");
   expect([](auto& v) { v.scores.clear(); }, "scores is missing");
   expect([](auto& v) { v.scores[3] = NAN; }, "tokenizer.ggml.scores[3]: nan");
-  expect([](auto& v) { v.tokens = {}; v.scores = {}; v.token_types = {}; }, "0 tokens");
+  expect(
+      [](auto& v) {
+        v.tokens = {};
+        v.scores = {};
+        v.token_types = {};
+      },
+      "0 tokens");
   expect([](auto& v) { v.tokens[4] = "a"; }, "tokenizer.ggml.tokens[3] and [4] are the same, \"a\"");
   expect([](auto& v) { v.tokens[4] = "\xFF"; }, "tokenizer.ggml.tokens[4]: \"\\xff\" is not UTF-8");
-  expect([](auto& v) { v.model = "gpt2"; v.merges = {"a b", "a c"}; }, "tokenizer.ggml.merges[1]: \"a c\" names a piece");
-  expect([](auto& v) { v.model = "gpt2"; v.merges = {"ab"}; }, "tokenizer.ggml.merges[0]: \"ab\" is not two pieces");
-  expect([](auto& v) { v.model = "t5"; v.scores[3] = 1; }, "tokenizer.ggml.scores[3]: 1; scores of model t5");
+  expect(
+      [](auto& v) {
+        v.model = "gpt2";
+        v.merges = {"a b", "a c"};
+      },
+      "tokenizer.ggml.merges[1]: \"a c\" names a piece");
+  expect(
+      [](auto& v) {
+        v.model = "gpt2";
+        v.merges = {"ab"};
+      },
+      "tokenizer.ggml.merges[0]: \"ab\" is not two pieces");
+  expect(
+      [](auto& v) {
+        v.model = "t5";
+        v.scores[3] = 1;
+      },
+      "tokenizer.ggml.scores[3]: 1; scores of model t5");
 }
 
 TEST(GgufVocabulary, B21_IdsOfSpecialTokens) {
@@ -176,13 +210,19 @@ TEST(GgufVocabulary, B21_IdsOfSpecialTokens) {
   };
   expect([](auto& v) { v.bos_token_id = 6; }, "tokenizer.ggml.bos_token_id is 6; there are 6 tokens");
   expect([](auto& v) { v.eos_token_id = -1; }, "tokenizer.ggml.eos_token_id is -1");
-  expect([](auto& v) { v.model = "gpt2"; v.add_bos_token = true; }, "without the id of that token");
+  expect(
+      [](auto& v) {
+        v.model = "gpt2";
+        v.add_bos_token = true;
+      },
+      "without the id of that token");
   expect([](auto& v) { v.model = "bert"; }, "needs unknown_token_id, cls_token_id and seperator_token_id");
 }
 
 TEST(GgufVocabulary, D12_ModelsAndPreTokenizersThatAreNotKnown) {
-  EXPECT_THAT(refused_gguf([](auto& v) { v.model = "rwkv"; }),
-              HasSubstr("tokenizer.ggml.model \"rwkv\" is not supported; supported: gpt2, llama, gemma4, t5, bert"));
+  EXPECT_THAT(
+      refused_gguf([](auto& v) { v.model = "rwkv"; }),
+      HasSubstr("tokenizer.ggml.model \"rwkv\" is not supported; supported: gpt2, llama, gemma4, t5, bert"));
   for (const char* pre : {"magic", "gpt-2 phi-2", " ", "gpt"})
     EXPECT_THAT(refused_gguf([&](auto& v) { v.model = "gpt2", v.pre = pre; }),
                 AllOf(HasSubstr("is not supported; supported: default gpt-2 "), HasSubstr(" tekken ")))
@@ -204,13 +244,15 @@ TEST_F(VocabularyFiles, VocabTxtIsBerts) {
   EXPECT_THAT(encode("The CAF\xC3\x89s [MASK]"), ElementsAre(2, 5, 6, 7, 4, 3));
   EXPECT_THAT(encode("the中中"), ElementsAre(2, 5, 8, 8, 3));
   EXPECT_EQ(Tokenizer::load(folder / "vocab.txt").encode("the"), encode("the"));
-  put("tokenizer_config.json", R"({"tokenizer_class":"BertTokenizerFast","do_lower_case":false,"strip_accents":true,)"
-                               R"("tokenize_chinese_chars":false,"unk_token":"[PAD]"})");
+  put("tokenizer_config.json",
+      R"({"tokenizer_class":"BertTokenizerFast","do_lower_case":false,"strip_accents":true,)"
+      R"("tokenize_chinese_chars":false,"unk_token":"[PAD]"})");
   EXPECT_THAT(encode("The caf\xC3\x89 cafe\xCC\x81s the中"), ElementsAre(2, 0, 0, 6, 7, 0, 3));
   const Tokenizer tokenizer = Tokenizer::load(folder);
   EXPECT_EQ(tokenizer.decode(std::vector<Token>{5, 6, 7}), "the cafes");
   put("tokenizer_config.json", R"({"tokenizer_class":"MPNetTokenizer"})");
-  EXPECT_THAT(load(folder), AllOf(StartsWith("E3201 "), HasSubstr("tokenizer_config.json: tokenizer_class: \"MPNetTokenizer\""),
+  EXPECT_THAT(load(folder), AllOf(StartsWith("E3201 "),
+                                  HasSubstr("tokenizer_config.json: tokenizer_class: \"MPNetTokenizer\""),
                                   HasSubstr("supported are BertTokenizer, ")));
 }
 
@@ -221,7 +263,8 @@ TEST_F(VocabularyFiles, VocabJsonAndMergesAreGpt2s) {
   EXPECT_THAT(encode("ab a11"), ElementsAre(2, 4, 6, 6));
   EXPECT_EQ(Tokenizer::load(folder / "merges.txt").encode("ab"), encode("ab"));
   EXPECT_EQ(Tokenizer::load(folder / "vocab.json").encode("ab"), encode("ab"));
-  put("tokenizer_config.json", R"({"tokenizer_class":"GPT2Tokenizer","add_prefix_space":true,"add_bos_token":true})");
+  put("tokenizer_config.json",
+      R"({"tokenizer_class":"GPT2Tokenizer","add_prefix_space":true,"add_bos_token":true})");
   EXPECT_THAT(encode("ab<|endoftext|>a"), ElementsAre(5, 3, 2, 5, 4));
   put("tokenizer_config.json", R"({"tokenizer_class":"RobertaTokenizer"})");
   EXPECT_THAT(encode("ab</s>"), ElementsAre(7, 2, 8, 8));
@@ -235,13 +278,16 @@ TEST_F(VocabularyFiles, VocabJsonAndMergesAreGpt2s) {
 TEST_F(VocabularyFiles, D05_D06_VocabulariesThatContradict) {
   put("vocab.json", R"({"a":0,"b":0})");
   put("merges.txt", "");
-  EXPECT_THAT(load(folder), AllOf(StartsWith("E3201 "), HasSubstr("vocab.json: "), HasSubstr("is also that of")));
+  EXPECT_THAT(load(folder),
+              AllOf(StartsWith("E3201 "), HasSubstr("vocab.json: "), HasSubstr("is also that of")));
   put("vocab.json", R"({"a":0,"b":1})");
   EXPECT_EQ(load(folder), "");
   put("merges.txt", "#version: 0.2\na c\n");
-  EXPECT_THAT(load(folder), AllOf(StartsWith("E3201 "), HasSubstr("merges.txt: line 2: the piece \"c\" is not in ")));
+  EXPECT_THAT(load(folder),
+              AllOf(StartsWith("E3201 "), HasSubstr("merges.txt: line 2: the piece \"c\" is not in ")));
   put("merges.txt", "a b\n");
-  EXPECT_THAT(load(folder), AllOf(StartsWith("E3201 "), HasSubstr("make \"ab\", which is not in the vocabulary")));
+  EXPECT_THAT(load(folder),
+              AllOf(StartsWith("E3201 "), HasSubstr("make \"ab\", which is not in the vocabulary")));
   put("merges.txt", "a b c\n");
   EXPECT_THAT(load(folder), HasSubstr("merges.txt: line 1: found \"a b c\", wanted two pieces"));
   put("merges.txt", "a \xFF\n");
@@ -331,8 +377,10 @@ TEST_F(VocabularyFiles, D22_ClassesThatArrangeIdsOtherwise) {
   EXPECT_THAT(Tokenizer::load(folder).encode("a a"), ElementsAre(2, 1, 2, 1));
   EXPECT_EQ(Tokenizer::load(folder / "spiece.model").encode("a"), Tokenizer::load(folder).encode("a"));
   put("tokenizer_config.json", R"({"tokenizer_class":"PegasusTokenizer"})");
-  EXPECT_THAT(load(folder), AllOf(StartsWith("E3201 "), HasSubstr("\"PegasusTokenizer\" is not supported with a SentencePiece"),
-                                  HasSubstr("LlamaTokenizer, GemmaTokenizer, T5Tokenizer"), HasSubstr("save_pretrained")));
+  EXPECT_THAT(
+      load(folder),
+      AllOf(StartsWith("E3201 "), HasSubstr("\"PegasusTokenizer\" is not supported with a SentencePiece"),
+            HasSubstr("LlamaTokenizer, GemmaTokenizer, T5Tokenizer"), HasSubstr("save_pretrained")));
   put("tokenizer_config.json", R"({"tokenizer_class":"LlamaTokenizer"})");
   EXPECT_THAT(load(folder), HasSubstr("a model of type unigram, and "));
 }
