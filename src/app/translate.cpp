@@ -63,6 +63,9 @@ struct Change {
   std::type_identity_t<T> low, high;
   const char* meaning;
 };
+// What compilers make of an aggregate by themselves, but for some that are still in use.
+template <class T, class L, class H>
+Change(const char*, T GenerationConfig::*, L, H, const char*) -> Change<T>;
 
 template <class T>
 CLI::Option* add_change(CLI::App& command, Options& o, const Change<T>& change) {
