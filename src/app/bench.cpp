@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "app/bench_model.h"
 #include "app/bench_ops.h"
 #include "app/command.h"
 #include "app/values.h"
@@ -131,19 +132,34 @@ void add_bench_ops(CLI::App& bench) {
   });
 }
 
+void add_bench_model(CLI::App& bench) {
+  auto o = std::make_shared<ModelBench>();
+  CLI::App* command = bench.add_subcommand("model", "A language model from a file: tokens read and written a second");
+  command->add_option("-m,--model", o->model, "A model: a directory or a .gguf file")->type_name("MODEL")->required();
+  command->add_option("-p,--prompt", o->prompt, "Tokens of the prompt that is read")->check(whole_number(1, 1 << 20))->capture_default_str();
+  command->add_option("-n,--generate", o->generate, "Tokens of each text that is written")->check(whole_number(1, 1 << 20))->capture_default_str();
+  command->add_option("--batch", o->batch, "Texts written together")->check(whole_number(1, 4096))->capture_default_str();
+  command->add_option("--runs", o->runs, "Of each; the median counts")->check(whole_number(1, 100000))->capture_default_str();
+  command->add_flag("--json", o->json, "One JSON object");
+  add_threads_option(*command);
+  command->callback([o] { bench_model(*o); });
+}
+
 }  // namespace
 
 void add_bench(CLI::App& program) {
-  CLI::App* bench = program.add_subcommand("bench", "Measure speed on random weights; no data needed");
+  CLI::App* bench = program.add_subcommand("bench", "Measure speed: of training and translation on random weights, of language models from their files");
   bench->require_subcommand(1);
   bench->footer(
       "Examples:\n"
       "  glossa bench train --preset encdec-small --bf16 --json\n"
       "  glossa bench translate --batch 32 --beam-size 4\n"
+      "  glossa bench model -m MODEL.gguf\n"
       "  GLOSSA_ISA=avx2 glossa bench ops");
   add_bench_train(*bench);
   add_bench_translate(*bench);
   add_bench_ops(*bench);
+  add_bench_model(*bench);
 }
 
 }  // namespace glossa::app

@@ -151,21 +151,20 @@ double measure_peak_flops(bool bf16, int threads) {
 }
 
 double measure_read_bandwidth(int threads) {
-  constexpr std::size_t kBytes = 64u << 20, kPiece = 4u << 20;
+  constexpr std::size_t kBytes = 64u << 20;  // more than caches hold, and read from end to end
   std::vector<std::shared_ptr<Storage>> buffers;
   for (int t = 0; t < threads; ++t) {
     buffers.push_back(allocate(kBytes, {}));
     std::fill_n(static_cast<float*>(buffers.back()->data), kBytes / sizeof(float), 1.0f);
   }
   const Kernels& kernels = kernels_for(instruction_set(), false);
-  return sum_over_threads(threads, [&](int thread) {
-    const float* data = static_cast<const float*>(buffers[thread]->data);
-    std::size_t at = 0;
-    return best_rate(0.1, kPiece, [&] {
-      kernels.read(data + at / sizeof(float), kPiece / sizeof(float));
-      at = (at + kPiece) % kBytes;
-    });
+  const double rate = sum_over_threads(threads, [&](int thread) {
+    const float* data = static_cast<const float*>(buffers[static_cast<std::size_t>(thread)]->data);
+    return best_rate(0.1, kBytes, [&] { kernels.read(data, kBytes / sizeof(float)); });
   });
+  buffers.clear();
+  release_unused_memory();
+  return rate;
 }
 
 }  // namespace glossa::cpu
