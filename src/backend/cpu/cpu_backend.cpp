@@ -32,6 +32,7 @@ class PackedWeights {
     auto form = std::make_unique<Form>(Form{b.offset(), b.rows(), b.cols(), transpose, bf16, cpu::instruction_set(),
                                             allocate(cpu::packed_b_bytes(k, n, bf16), b.device()), {}});
     form->packed = cpu::pack_b(b.data<float>(), b.row_stride(), transpose, k, n, bf16, form->memory->data);
+    release_mapped(*b.storage(), b.raw(), static_cast<std::size_t>(bytes_of(b.dtype(), b.row_stride()) * b.rows()));
     forms_.push_back(std::move(form));
     return forms_.back()->packed;
   }
@@ -41,12 +42,24 @@ class PackedWeights {
       if (form->offset == b.offset() && form->packed.n == b.rows() && form->packed.k == b.cols()) return form->packed;
     auto form = std::make_unique<Blocks>(
         Blocks{b.offset(), allocate(cpu::packed_blocks_bytes(b.dtype(), b.cols(), b.rows()), b.device()), {}});
-    form->packed = cpu::pack_blocks(b.raw(), bytes_of(b.dtype(), b.row_stride()), b.dtype(), b.cols(), b.rows(), form->memory->data);
+    // Piece by piece, so that of a mapped file only a piece lies in memory beside its packed form.
+    const std::int64_t row_bytes = bytes_of(b.dtype(), b.row_stride()), n = b.rows(), k = b.cols();
+    const std::int64_t piece = std::max<std::int64_t>(kPieceBytes / row_bytes / cpu::kBandColumns, 1) * cpu::kBandColumns;
+    for (std::int64_t row = 0; row < n; row += piece) {
+      const std::int64_t rows = std::min(piece, n - row);
+      const char* const from = static_cast<const char*>(b.raw()) + row * row_bytes;
+      char* const to = static_cast<char*>(form->memory->data) + cpu::packed_blocks_bytes(b.dtype(), k, row);
+      cpu::pack_blocks(from, row_bytes, b.dtype(), k, rows, to);
+      release_mapped(*b.storage(), from, static_cast<std::size_t>(rows * row_bytes));
+    }
+    form->packed = {form->memory->data, b.dtype(), k, n};
     blocks_.push_back(std::move(form));
     return blocks_.back()->packed;
   }
 
  private:
+  static constexpr std::int64_t kPieceBytes = 4 << 20;
+
   struct Blocks {
     std::int64_t offset;
     std::shared_ptr<Storage> memory;

@@ -119,7 +119,7 @@ std::size_t packed_blocks_bytes(DType type, std::int64_t k, std::int64_t n) {
   return checked_mul(static_cast<std::size_t>(bands_of(n)), static_cast<std::size_t>(band_bytes(type, k)));
 }
 
-PackedBlocks pack_blocks(const void* rows, std::int64_t row_bytes, DType type, std::int64_t k, std::int64_t n, void* memory) {
+void pack_blocks(const void* rows, std::int64_t row_bytes, DType type, std::int64_t k, std::int64_t n, void* memory) {
   check(is_quantised(type) && k % block_of(type).elements == 0, Code::shape, "rows of {} elements cannot be of {}", k, name_of(type));
   const std::int64_t bytes = band_bytes(type, k);
   parallel_for(bands_of(n), std::max<std::int64_t>(1, 65536 / (k * kBandColumns)), [&](std::int64_t begin, std::int64_t end) {
@@ -134,7 +134,6 @@ PackedBlocks pack_blocks(const void* rows, std::int64_t row_bytes, DType type, s
       }
     }
   });
-  return {memory, type, k, n};
 }
 
 void gemm_blocks(const MatrixProduct& p, const PackedBlocks& b) {

@@ -42,7 +42,6 @@ HWY_NOINLINE void tile(const QuantisedRows& a, const char* band, std::int64_t pa
   const char* at = band + sizeof(BandHeader);
   for (std::int64_t g = 0; g < groups; ++g, at += kForm.group_bytes()) {
     const char* const number = at + kForm.numbers(panel);
-    HWY_UNROLL(2)
     for (int s = 0; s < kForm.sets(); ++s) {
       __m512i dot[R][P];
       HWY_UNROLL(16)

@@ -9,11 +9,11 @@
 #pragma once
 #include <cstdint>
 
-#include "tensor/dtype.h"
+#include "backend/cpu/quantised.h"
 
 namespace glossa::cpu {
 
-constexpr std::int64_t kColumns = 16, kBandPanels = 4, kBandColumns = kBandPanels * kColumns, kGroupLength = 32, kChunks = 8;
+constexpr std::int64_t kColumns = 16, kBandPanels = kBandColumns / kColumns, kGroupLength = 32, kChunks = 8;
 
 // How a type is packed.
 struct BlockForm {
