@@ -68,7 +68,8 @@ LoadedCausalModel load_causal_directory(const fs::path& directory, const LoadOpt
           .offered = std::move(offered),
           .origin = shown(directory),
           .training = options.training,
-          .device = options.device}),
+          .device = options.device,
+          .keep_narrow = true}),
       .model = nullptr,
       .tokenizer = Tokenizer::load(directory, options.limits),
       .stop_tokens = {}};

@@ -208,7 +208,8 @@ LoadedCausalModel load_gguf_model(const fs::path& path, const LoadOptions& optio
                                .source = [&](const std::string& name) { return gguf_weight(file, config, name); },
                                .origin = shown(path),
                                .training = options.training,
-                               .device = options.device}),
+                               .device = options.device,
+                               .keep_narrow = true}),
                            .model = nullptr,
                            .tokenizer = gguf_tokenizer(file),
                            .stop_tokens = {}};

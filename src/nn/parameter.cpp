@@ -87,10 +87,11 @@ Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const 
   if (options_.source) found = find(data->parts, shape, trainable, aliases);
   // The model will be refused: what its configuration claims to need is not allocated.
   if (!faults_.empty()) return all_.back();
-  const bool blocks = std::any_of(found.begin(), found.end(), [](const Tensor& t) { return t && is_quantised(t.dtype()); });
-  if (blocks && !options_.training && shape.rank() == 2) {
+  const auto stays = [this](DType type) { return is_quantised(type) || (options_.keep_narrow && is_narrow(type)); };
+  const bool small = std::any_of(found.begin(), found.end(), [&](const Tensor& t) { return t && stays(t.dtype()); });
+  if (small && !options_.training && shape.rank() == 2) {
     for (Tensor& piece : found) {
-      piece = (is_quantised(piece.dtype()) ? piece : piece.to(options_.dtype)).to(options_.device);
+      piece = (stays(piece.dtype()) ? piece : piece.to(options_.dtype)).to(options_.device);
       piece.storage()->frozen = true;
     }
     if (found.size() == 1) data->value = found[0];

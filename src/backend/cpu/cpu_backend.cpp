@@ -36,6 +36,22 @@ class PackedWeights {
     forms_.push_back(std::move(form));
     return forms_.back()->packed;
   }
+  // Of a weight of 16 bits.
+  const cpu::PackedB& add_narrow(const Tensor& b, bool transpose) {
+    const cpu::NarrowB narrow{b.raw(), b.dtype(), b.row_stride(), transpose, transpose ? b.cols() : b.rows(), transpose ? b.rows() : b.cols()};
+    auto form = std::make_unique<Form>(Form{b.offset(), b.rows(), b.cols(), transpose, false, cpu::instruction_set(),
+                                            allocate(cpu::packed_narrow_bytes(narrow), b.device()), {}});
+    const std::int64_t row_bytes = bytes_of(b.dtype(), b.row_stride());
+    const std::int64_t piece = std::max<std::int64_t>(kPieceBytes / row_bytes / cpu::kPieceColumns, 1) * cpu::kPieceColumns;
+    for (std::int64_t column = 0; column < narrow.n; column += piece) {
+      const std::int64_t columns = std::min(piece, narrow.n - column);
+      form->packed = cpu::pack_narrow(narrow, column, columns, form->memory->data);
+      if (transpose) release_mapped(*b.storage(), static_cast<const char*>(b.raw()) + column * row_bytes, static_cast<std::size_t>(columns * row_bytes));
+    }
+    if (!transpose) release_mapped(*b.storage(), b.raw(), static_cast<std::size_t>(b.rows() * row_bytes));
+    forms_.push_back(std::move(form));
+    return forms_.back()->packed;
+  }
   // Of a weight of a block type, whose packed form is the same for every instruction set.
   const cpu::PackedBlocks& blocks(const Tensor& b) {
     for (const auto& form : blocks_)
@@ -99,6 +115,13 @@ const cpu::PackedB& packed_form(const Tensor& b, bool transpose, bool bf16) {
   });
 }
 
+const cpu::PackedB& packed_narrow(const Tensor& b, bool transpose) {
+  return with_packed_weights(b, [&](PackedWeights& weights) -> const cpu::PackedB& {
+    const cpu::PackedB* found = weights.find(b, transpose, false);
+    return found ? *found : weights.add_narrow(b, transpose);
+  });
+}
+
 const cpu::PackedBlocks& packed_blocks(const Tensor& b) {
   return with_packed_weights(b, [&](PackedWeights& weights) -> const cpu::PackedBlocks& { return weights.blocks(b); });
 }
@@ -136,6 +159,9 @@ class CpuBackend final : public Backend {
     const bool blocks = is_quantised(g.b.dtype());
     if (blocks) {
       check(g.transpose_b, Code::shape, "a product with the columns of a weight of {}", name_of(g.b.dtype()));
+    } else if (is_narrow(g.b.dtype())) {
+      check(g.b.storage()->frozen, Code::shape, "a product with a matrix of {} that is no frozen weight", name_of(g.b.dtype()));
+      p.packed = &packed_narrow(g.b, g.transpose_b);
     } else if (g.b.storage()->frozen) {
       p.packed = &packed_form(g.b, g.transpose_b, g.bf16);
     } else {
