@@ -256,7 +256,7 @@ std::string Recipe::to_yaml() const {
     }
     out << YAML::Key << f.key << YAML::Value;
     if (auto* const* list = std::get_if<StringList*>(&f.place)) {
-      out << YAML::Flow << YAML::BeginSeq;
+      out << YAML::BeginSeq;  // an item a line, however many there are
       for (const std::string& word : **list) out << YAML::DoubleQuoted << word;
       out << YAML::EndSeq;
     } else if (std::holds_alternative<std::string*>(f.place)) {
