@@ -23,7 +23,9 @@ class BatchBuilder {
     labels_.push_back(last_label);
     lengths_.push_back(static_cast<std::int32_t>(count));
   }
-  CausalBatch take() const { return {{Tensor::of(ids_), Sequences::of_lengths(lengths_)}, Tensor::of(labels_)}; }
+  CausalBatch take() const {
+    return {{Tensor::of(ids_), Sequences::of_lengths(lengths_)}, Tensor::of(labels_)};
+  }
 
  private:
   std::vector<std::int32_t> ids_, labels_, lengths_;
@@ -31,7 +33,8 @@ class BatchBuilder {
 
 }  // namespace
 
-BlockPlan::BlockPlan(TokenDataset data, const BlockOptions& options) : data_(std::move(data)), options_(options) {
+BlockPlan::BlockPlan(TokenDataset data, const BlockOptions& options)
+    : data_(std::move(data)), options_(options) {
   check(data_.size() > 0, Code::empty, "no tokens to make batches of");
   check(options.block_size > 0 && options.max_tokens >= options.block_size, Code::bad_value,
         "blocks of {} tokens do not go into batches of {}", options.block_size, options.max_tokens);
@@ -39,7 +42,8 @@ BlockPlan::BlockPlan(TokenDataset data, const BlockOptions& options) : data_(std
 
 std::uint64_t BlockPlan::first_block(std::uint64_t epoch) const {
   const auto size = static_cast<std::uint64_t>(options_.block_size);
-  const std::uint64_t first = options_.shuffle ? size - Philox(options_.seed, Purpose::shuffle, kCuts | epoch).below(0, size) : size;
+  const std::uint64_t first =
+      options_.shuffle ? size - Philox(options_.seed, Purpose::shuffle, kCuts | epoch).below(0, size) : size;
   return std::min(first, data_.size());
 }
 
@@ -85,8 +89,9 @@ BatchPosition BlockPlan::after(BatchPosition position) const {
 
 void BlockPlan::check_position(BatchPosition position) const {
   check(position.batch < batches(position.epoch), Code::run_state,
-        "the position is batch {} of an epoch, which has {}: the data, train.max_tokens or data.block_size have changed", position.batch,
-        batches(position.epoch));
+        "the position is batch {} of an epoch, which has {}: the data, train.max_tokens or data.block_size "
+        "have changed",
+        position.batch, batches(position.epoch));
 }
 
 std::int64_t counted_labels(const CausalBatch& batch) {
@@ -94,9 +99,11 @@ std::int64_t counted_labels(const CausalBatch& batch) {
   return std::count_if(labels.begin(), labels.end(), [](std::int32_t label) { return label >= 0; });
 }
 
-std::string preview(const CausalBatch& batch, const std::function<std::string(std::int32_t)>& piece_of, std::size_t sequences) {
+std::string preview(const CausalBatch& batch, const std::function<std::string(std::int32_t)>& piece_of,
+                    std::size_t sequences) {
   const Sequences& s = batch.tokens.sequences;
-  std::string out = fmt::format("{} sequences, {} tokens, at most {} in one; no padding\n", s.count, s.tokens(), s.longest);
+  std::string out =
+      fmt::format("{} sequences, {} tokens, at most {} in one; no padding\n", s.count, s.tokens(), s.longest);
   const auto starts = s.starts.span<std::int32_t>();
   const auto ids = batch.tokens.ids.span<std::int32_t>(), labels = batch.labels.span<std::int32_t>();
   for (std::size_t i = 0; i < std::min(sequences, static_cast<std::size_t>(s.count)); ++i) {

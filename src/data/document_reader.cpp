@@ -11,7 +11,9 @@
 namespace glossa {
 namespace {
 
-bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos; }
+bool blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
+}
 
 fs::path without_compression(const fs::path& path) {
   return path.extension() == ".gz" || path.extension() == ".zst" ? path.stem() : path;
@@ -62,7 +64,8 @@ std::vector<fs::path> expand_files(const std::vector<std::string>& words) {
       for (fs::directory_iterator i(word, error), end; !error && i != end; i.increment(error))
         if (of_text(i->path()) && i->is_regular_file(ignored)) inside.push_back(i->path());
       check(!error, Code::open, "{}: {}", shown(word), error.message());
-      check(!inside.empty(), Code::open, "{}: the folder has no .txt, .md, .jsonl, .json or .ndjson (nor .gz or .zst of such)",
+      check(!inside.empty(), Code::open,
+            "{}: the folder has no .txt, .md, .jsonl, .json or .ndjson (nor .gz or .zst of such)",
             shown(word));
       std::sort(inside.begin(), inside.end());
       all.insert(all.end(), inside.begin(), inside.end());
@@ -76,7 +79,8 @@ std::vector<fs::path> expand_files(const std::vector<std::string>& words) {
   return all;
 }
 
-DocumentReader::DocumentReader(DocumentFiles files, const TextOptions& options) : files_(std::move(files)), options_(options) {
+DocumentReader::DocumentReader(DocumentFiles files, const TextOptions& options)
+    : files_(std::move(files)), options_(options) {
   options_.pass_over_long_lines = false;
 }
 
@@ -96,7 +100,9 @@ bool DocumentReader::within(DocumentPart& part) {
   const std::uint64_t begin = offset_, size = part.text.size();
   offset_ += size;
   const auto place = [&](std::uint64_t border) {
-    return border <= begin ? 0 : character_start(part.text, static_cast<std::size_t>(std::min(border - begin, size)));
+    return border <= begin
+               ? 0
+               : character_start(part.text, static_cast<std::size_t>(std::min(border - begin, size)));
   };
   const std::size_t from = place(files_.begin), to = place(files_.end);
   if (from >= to) return false;
@@ -112,7 +118,8 @@ bool DocumentReader::fill() {
     if (!reader_) {
       if (next_file_ == files_.paths.size()) return false;
       const fs::path& path = files_.paths[next_file_++];
-      jsonl_ = files_.format == DocumentFormat::jsonl || (files_.format == DocumentFormat::automatic && json_lines(path));
+      jsonl_ = files_.format == DocumentFormat::jsonl ||
+               (files_.format == DocumentFormat::automatic && json_lines(path));
       reader_.emplace(LineReader::open(path, options_));
     }
     if (next_of_file()) continue;
@@ -140,7 +147,8 @@ void DocumentReader::add_line(const LineReader::Line& line) {
   // Before this line the text may be cut, if it does not begin with a space.
   const bool fits = pending_.size() + line.text.size() < kPartBytes;
   const bool space = line.text.empty() || blank(line.text.substr(0, 1));
-  if (!fits && !pending_.empty() && files_.documents != DocumentRule::line && (!space || pending_.size() > 2 * kPartBytes)) {
+  if (!fits && !pending_.empty() && files_.documents != DocumentRule::line &&
+      (!space || pending_.size() > 2 * kPartBytes)) {
     emit(false);
   }
   if (pending_.empty() && !begun_) first_line_ = reader_->line_number();
@@ -152,10 +160,13 @@ void DocumentReader::add_line(const LineReader::Line& line) {
 void DocumentReader::take_object(std::string_view line) {
   const std::string place = fmt::format("{}: line {}", reader_->name(), reader_->line_number());
   Json object = parse_json(line, place, options_.limits);
-  check(object.is_object(), Code::text_data, "{}: is a JSON {}, and an object is needed", place, object.type_name());
+  check(object.is_object(), Code::text_data, "{}: is a JSON {}, and an object is needed", place,
+        object.type_name());
   const auto it = object.find(files_.text_column);
-  check(it != object.end(), Code::text_data, "{}: has no key {} (data.text_column)", place, quoted(files_.text_column));
-  check(it->is_string(), Code::text_data, "{}: {} is a JSON {}, and text is needed", place, quoted(files_.text_column), it->type_name());
+  check(it != object.end(), Code::text_data, "{}: has no key {} (data.text_column)", place,
+        quoted(files_.text_column));
+  check(it->is_string(), Code::text_data, "{}: {} is a JSON {}, and text is needed", place,
+        quoted(files_.text_column), it->type_name());
   first_line_ = reader_->line_number();
   pending_ = std::move(it->get_ref<std::string&>());
   emit(true);
@@ -164,7 +175,8 @@ void DocumentReader::take_object(std::string_view line) {
 // Makes what is pending the next part.
 void DocumentReader::emit(bool last) {
   // The line feed before a blank line parts documents, and is of none.
-  if (last && !jsonl_ && files_.documents == DocumentRule::blank_line && pending_.ends_with('\n')) pending_.pop_back();
+  if (last && !jsonl_ && files_.documents == DocumentRule::blank_line && pending_.ends_with('\n'))
+    pending_.pop_back();
   if (!begun_ && last && blank(pending_)) {
     counts_.blank += !pending_.empty();
     pending_.clear();

@@ -1,5 +1,5 @@
-// document_reader.h -- documents as a stream, from any number of files: texts, which are one document each or are cut at
-// blank lines or at all lines, and JSON lines, of which each holds one under a key.
+// document_reader.h -- documents as a stream, from any number of files: texts, which are one document each or
+// are cut at blank lines or at all lines, and JSON lines, of which each holds one under a key.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -24,19 +24,20 @@ struct DocumentFiles {
   DocumentFormat format = DocumentFormat::automatic;
   DocumentRule documents = DocumentRule::file;
   std::string text_column = "text";
-  // Only the text from one byte to another, counted over all documents: how a part is held out. A document that lies
-  // across a border is cut there, before a character.
+  // Only the text from one byte to another, counted over all documents: how a part is held out. A document
+  // that lies across a border is cut there, before a character.
   std::uint64_t begin = 0, end = UINT64_MAX;
 
   std::string names() const;  // for messages
 };
 
-// The files that words name: files as they are, folders for the files of text in them, patterns (* ? [) for what they
-// match, each in the order of names. Error(open) for a folder without such files or a pattern without a match.
+// The files that words name: files as they are, folders for the files of text in them, patterns (* ? [) for
+// what they match, each in the order of names. Error(open) for a folder without such files or a pattern
+// without a match.
 std::vector<fs::path> expand_files(const std::vector<std::string>& words);
 
-// A document that is longer comes in parts, cut before a line that does not begin with a space: where words are cut from
-// each other in any case. (Twice as much without such a line is cut before any line.)
+// A document that is longer comes in parts, cut before a line that does not begin with a space: where words
+// are cut from each other in any case. (Twice as much without such a line is cut before any line.)
 inline constexpr std::size_t kPartBytes = 4u << 20;
 
 struct DocumentPart {
@@ -49,7 +50,8 @@ struct DocumentPart {
 class DocumentReader {
  public:
   DocumentReader(DocumentFiles files, const TextOptions& options);
-  // The next part; false at the end. Error(json | text_data) with file and line for JSON lines without the key.
+  // The next part; false at the end. Error(json | text_data) with file and line for JSON lines without the
+  // key.
   bool next(DocumentPart& part);
   CorpusNotes notes() const;
 
@@ -75,10 +77,10 @@ class DocumentReader {
 
   std::string pending_, part_;  // text of the document at hand; what was handed out
   std::uint64_t first_line_ = 0;
-  bool begun_ = false;     // a part of the document at hand was handed out
-  bool ready_ = false;     // part_ is to be handed out
-  bool ends_ = false;      // it is the last one of its document
-  bool first_ = false;     // or the first
+  bool begun_ = false;        // a part of the document at hand was handed out
+  bool ready_ = false;        // part_ is to be handed out
+  bool ends_ = false;         // it is the last one of its document
+  bool first_ = false;        // or the first
   std::uint64_t offset_ = 0;  // bytes of text before part_
   bool shown_ = false;        // some of the document at hand lay within the range
   Counts counts_;

@@ -51,7 +51,8 @@ class Chunk {
     count_ = 0;
     DocumentPart part;
     const auto threads = static_cast<std::size_t>(thread_count());
-    while ((text_.size() < kChunkBytes || (count_ < threads && text_.size() < kMostChunkBytes)) && reader.next(part)) {
+    while ((text_.size() < kChunkBytes || (count_ < threads && text_.size() < kMostChunkBytes)) &&
+           reader.next(part)) {
       if (count_ == entries_.size()) entries_.emplace_back();
       Entry& e = entries_[count_++];
       e.begin = text_.size();
@@ -68,15 +69,19 @@ class Chunk {
     });
   }
   std::span<const Entry> entries() const { return {entries_.data(), count_}; }
-  std::string_view text(const Entry& e) const { return std::string_view(text_).substr(e.begin, e.end - e.begin); }
+  std::string_view text(const Entry& e) const {
+    return std::string_view(text_).substr(e.begin, e.end - e.begin);
+  }
 
  private:
   std::string text_;
-  std::vector<Entry> entries_;  // only the first count_ belong to this chunk; the others keep their memory for the next
+  std::vector<Entry>
+      entries_;  // only the first count_ belong to this chunk; the others keep their memory for the next
   std::size_t count_ = 0;
 };
 
-void write_chunk(const DocumentPreparation& how, const Chunk& chunk, TextReport& report, TokenWriter& writer) {
+void write_chunk(const DocumentPreparation& how, const Chunk& chunk, TextReport& report,
+                 TokenWriter& writer) {
   constexpr std::size_t kExampleBytes = 120;
   for (const Chunk::Entry& e : chunk.entries()) {
     if (e.first) {
@@ -87,11 +92,13 @@ void write_chunk(const DocumentPreparation& how, const Chunk& chunk, TextReport&
     if (how.unknown < 0) continue;
     const auto unknown = static_cast<std::uint64_t>(std::count(e.ids.begin(), e.ids.end(), how.unknown));
     report.unknown_tokens += unknown;
-    if (unknown > 0 && report.unknown_example.empty()) report.unknown_example = chunk.text(e).substr(0, kExampleBytes);
+    if (unknown > 0 && report.unknown_example.empty())
+      report.unknown_example = chunk.text(e).substr(0, kExampleBytes);
   }
 }
 
-TextReport write_tokens(const DocumentPreparation& how, const TokenWriter::Write& write, const std::string& key) {
+TextReport write_tokens(const DocumentPreparation& how, const TokenWriter::Write& write,
+                        const std::string& key) {
   DocumentReader reader(how.files, how.text);
   TextReport report;
   TokenWriter writer(write, how.vocabulary);
@@ -108,7 +115,8 @@ TextReport write_tokens(const DocumentPreparation& how, const TokenWriter::Write
   report.bytes = reader.counts().bytes, report.blank = reader.counts().blank;
   report.repaired_lines = notes.repaired_lines, report.nul_bytes = notes.nul_bytes;
   report.byte_order_marks = notes.byte_order_marks;
-  check(report.documents > 0, Code::empty, "{}: no training text: 0 documents in {} files", how.files.names(), how.files.paths.size());
+  check(report.documents > 0, Code::empty, "{}: no training text: 0 documents in {} files", how.files.names(),
+        how.files.paths.size());
   writer.finish(describe(report, key));
   return report;
 }
@@ -116,14 +124,16 @@ TextReport write_tokens(const DocumentPreparation& how, const TokenWriter::Write
 // Everything that the tokens depend on; empty if it cannot be known.
 std::string key_of(const DocumentPreparation& how, const std::string& identity) {
   if (identity.empty()) return "";
-  return sha256(as_bytes(fmt::format("{}{} {} {} {} {} {} {} {} {}\n{}\n{}", identity, static_cast<int>(how.files.format),
-                                     static_cast<int>(how.files.documents), how.files.begin, how.files.end,
-                                     static_cast<int>(how.text.invalid_utf8), how.text.limits.line_bytes, how.vocabulary, how.unknown,
-                                     how.begin, how.files.text_column, how.tokenizer_hash)));
+  return sha256(as_bytes(
+      fmt::format("{}{} {} {} {} {} {} {} {} {}\n{}\n{}", identity, static_cast<int>(how.files.format),
+                  static_cast<int>(how.files.documents), how.files.begin, how.files.end,
+                  static_cast<int>(how.text.invalid_utf8), how.text.limits.line_bytes, how.vocabulary,
+                  how.unknown, how.begin, how.files.text_column, how.tokenizer_hash)));
 }
 
 // The cache of an earlier run, if it serves; else `why` says why it does not.
-bool take_cache(const DocumentPreparation& how, const std::string& key, PreparedTokens& out, std::string& why) {
+bool take_cache(const DocumentPreparation& how, const std::string& key, PreparedTokens& out,
+                std::string& why) {
   std::error_code ignored;
   if (!fs::exists(how.cache, ignored)) return false;
   try {
@@ -136,7 +146,8 @@ bool take_cache(const DocumentPreparation& how, const std::string& key, Prepared
     }
     TextReport report;
     const JsonView counts(json.at("report"), shown(how.cache));
-    for (const Count& c : kCounts) report.*c.value = static_cast<std::uint64_t>(counts.integer(c.name, 0, 0, INT64_MAX));
+    for (const Count& c : kCounts)
+      report.*c.value = static_cast<std::uint64_t>(counts.integer(c.name, 0, 0, INT64_MAX));
     report.unknown_example = view.string("unknown_example", "");
     out = {std::move(data), std::move(report), true, ""};
     return true;
@@ -151,21 +162,24 @@ bool take_cache(const DocumentPreparation& how, const std::string& key, Prepared
 PreparedTokens prepare_documents(const DocumentPreparation& how) {
   const std::string before = identity_of(how.files.paths), key = key_of(how, before);
   const auto check_unchanged = [&] {
-    check(identity_of(how.files.paths) == before, Code::changed, "{}: changed while it was being read", how.files.names());
+    check(identity_of(how.files.paths) == before, Code::changed, "{}: changed while it was being read",
+          how.files.names());
   };
   PreparedTokens out;
   std::string why;
   try {
     if (how.cache.empty()) {
       auto bytes = std::make_shared<std::string>();
-      out.report = write_tokens(how, [&](std::string_view part) { bytes->append(part); }, key);
+      out.report = write_tokens(
+          how, [&](std::string_view part) { bytes->append(part); }, key);
       check_unchanged();
       out.data = TokenDataset::of_memory(std::move(bytes));
       return out;
     }
     if (take_cache(how, key, out, why)) return out;
     AtomicFile file(how.cache);
-    out.report = write_tokens(how, [&](std::string_view part) { file.write(part); }, key);
+    out.report = write_tokens(
+        how, [&](std::string_view part) { file.write(part); }, key);
     check_unchanged();
     file.commit();
   } catch (const Error&) {
@@ -181,23 +195,28 @@ std::uint64_t count_overlap(const TokenDataset& train, const TokenDataset& held_
   std::unordered_multiset<std::uint64_t> wanted;
   for (std::uint64_t d = 0; d < held_out.documents(); ++d) wanted.insert(held_out.hash(d));
   std::uint64_t found = 0;
-  for (std::uint64_t d = 0; d < train.documents() && !wanted.empty(); ++d) found += wanted.erase(train.hash(d));
+  for (std::uint64_t d = 0; d < train.documents() && !wanted.empty(); ++d)
+    found += wanted.erase(train.hash(d));
   return found;
 }
 
 std::string TextReport::summary() const {
-  return fmt::format("{} document{}, {} bytes, {} tokens{}", documents, documents == 1 ? "" : "s", bytes, tokens,
-                     blank > 0 ? fmt::format("; {} of white space passed over", blank) : "");
+  return fmt::format("{} document{}, {} bytes, {} tokens{}", documents, documents == 1 ? "" : "s", bytes,
+                     tokens, blank > 0 ? fmt::format("; {} of white space passed over", blank) : "");
 }
 
 std::vector<std::string> TextReport::warnings() const {
   std::vector<std::string> out;
-  const double share = 100 * static_cast<double>(unknown_tokens) / static_cast<double>(std::max<std::uint64_t>(tokens, 1));
+  const double share =
+      100 * static_cast<double>(unknown_tokens) / static_cast<double>(std::max<std::uint64_t>(tokens, 1));
   if (share > 20)
-    out.push_back(fmt::format("{:.1f} % of the tokens are unknown to the vocabulary, as in {}", share, quoted(unknown_example)));
-  if (repaired_lines > 0) out.push_back(fmt::format("{} lines had bytes that are not UTF-8, now U+FFFD", repaired_lines));
+    out.push_back(fmt::format("{:.1f} % of the tokens are unknown to the vocabulary, as in {}", share,
+                              quoted(unknown_example)));
+  if (repaired_lines > 0)
+    out.push_back(fmt::format("{} lines had bytes that are not UTF-8, now U+FFFD", repaired_lines));
   if (byte_order_marks > 0)
-    out.push_back(fmt::format("{} of the files begin with a byte order mark, which is no part of the text", byte_order_marks));
+    out.push_back(fmt::format("{} of the files begin with a byte order mark, which is no part of the text",
+                              byte_order_marks));
   if (nul_bytes > 0) out.push_back(fmt::format("there are {} NUL bytes, which are kept", nul_bytes));
   return out;
 }

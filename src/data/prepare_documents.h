@@ -1,5 +1,6 @@
-// prepare_documents.h -- from documents as text to one run of token ids: encode in parallel, put the token of beginnings
-// before each, count, and keep the result in a cache file that is built anew when anything it depends on has changed.
+// prepare_documents.h -- from documents as text to one run of token ids: encode in parallel, put the token of
+// beginnings before each, count, and keep the result in a cache file that is built anew when anything it
+// depends on has changed.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -27,9 +28,9 @@ struct DocumentPreparation {
   DocumentFiles files = {};
   TextOptions text = {};
   Encode encode = {};
-  std::uint64_t vocabulary = 0;    // ids are less than this
-  std::int32_t unknown = -1;       // the id of unknown pieces, to count them; -1: there is none
-  std::int32_t begin = -1;         // put before each document; -1: nothing
+  std::uint64_t vocabulary = 0;  // ids are less than this
+  std::int32_t unknown = -1;     // the id of unknown pieces, to count them; -1: there is none
+  std::int32_t begin = -1;       // put before each document; -1: nothing
   std::string tokenizer_hash = {};
   fs::path cache = {};  // empty: in memory
 };
@@ -41,8 +42,8 @@ struct PreparedTokens {
   std::string rebuilt_because;  // why a cache that was there did not serve; or ""
 };
 
-// Error(empty) if there is no document; Error(changed) if a file changes meanwhile. Memory is bounded when there is a cache
-// file, but for 16 bytes a document.
+// Error(empty) if there is no document; Error(changed) if a file changes meanwhile. Memory is bounded when
+// there is a cache file, but for 16 bytes a document.
 PreparedTokens prepare_documents(const DocumentPreparation& how);
 
 // How many documents of `held_out` are also in `train`, by a 64-bit hash of their texts.

@@ -30,14 +30,18 @@ static_assert(sizeof(Trailer) == 48);
 std::uint32_t crc_of(Bytes bytes) {
   return static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
-std::uint32_t crc_of(const Trailer& trailer) { return crc_of(std::as_bytes(std::span(&trailer, 1)).first(44)); }
+std::uint32_t crc_of(const Trailer& trailer) {
+  return crc_of(std::as_bytes(std::span(&trailer, 1)).first(44));
+}
 
 template <class T>
 std::string_view view_of(const std::vector<T>& values) {
   return as_text(std::as_bytes(std::span(values)));
 }
 
-std::uint64_t padding(std::uint64_t bytes) { return (8 - bytes % 8) % 8; }
+std::uint64_t padding(std::uint64_t bytes) {
+  return (8 - bytes % 8) % 8;
+}
 
 }  // namespace
 
@@ -67,7 +71,8 @@ void TokenWriter::add(std::span<const std::int32_t> ids, std::string_view text) 
   std::string bytes(ids.size() * id_bytes_, '\0');
   char* to = bytes.data();
   for (const std::int32_t id : ids) {
-    check(id >= 0 && static_cast<std::uint64_t>(id) < vocabulary_, Code::tokenizer, "token {} in a vocabulary of {}", id, vocabulary_);
+    check(id >= 0 && static_cast<std::uint64_t>(id) < vocabulary_, Code::tokenizer,
+          "token {} in a vocabulary of {}", id, vocabulary_);
     std::memcpy(to, &id, id_bytes_);  // the lower bytes come first
     to += id_bytes_;
   }
@@ -119,7 +124,8 @@ void TokenDataset::open(Bytes bytes, const std::string& name) {
   const auto sound = [&](bool condition, const char* what) {
     check(condition, Code::text_data, "{}: is a damaged cache of tokens: {}", name, what);
   };
-  check(as_text(bytes).starts_with(kMagic), Code::text_data, "{}: is not a cache of tokens of this version", name);
+  check(as_text(bytes).starts_with(kMagic), Code::text_data, "{}: is not a cache of tokens of this version",
+        name);
   sound(bytes.size() >= kMagic.size() + sizeof(Trailer), "it is cut off");
   Trailer trailer;
   const std::uint64_t end = bytes.size() - sizeof trailer;
@@ -138,13 +144,15 @@ void TokenDataset::open(Bytes bytes, const std::string& name) {
   parallel_for(static_cast<std::int64_t>(trailer.sums), 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t b = first; b < last; ++b) {
       const std::uint64_t at = static_cast<std::uint64_t>(b) * kBlock;
-      sound(crc_of(bytes.subspan(at, std::min(kBlock, content - at))) == expected[b], "the checksum of a block");
+      sound(crc_of(bytes.subspan(at, std::min(kBlock, content - at))) == expected[b],
+            "the checksum of a block");
     }
   });
   const auto* numbers = reinterpret_cast<const std::uint64_t*>(bytes.data() + index);
   starts_ = {numbers, trailer.documents}, hashes_ = {numbers + trailer.documents, trailer.documents};
   sound(trailer.tokens == 0 || (!starts_.empty() && starts_[0] == 0), "where its documents begin");
-  for (std::size_t d = 1; d < starts_.size(); ++d) sound(starts_[d] > starts_[d - 1], "the order of its documents");
+  for (std::size_t d = 1; d < starts_.size(); ++d)
+    sound(starts_[d] > starts_[d - 1], "the order of its documents");
   sound(starts_.empty() || starts_.back() < trailer.tokens, "the end of its documents");
   ids_ = bytes.data() + kMagic.size();
   tokens_ = trailer.tokens, id_bytes_ = trailer.id_bytes;
@@ -153,7 +161,8 @@ void TokenDataset::open(Bytes bytes, const std::string& name) {
 }
 
 std::uint64_t TokenDataset::document_from(std::uint64_t token) const {
-  return static_cast<std::uint64_t>(std::lower_bound(starts_.begin(), starts_.end(), token) - starts_.begin());
+  return static_cast<std::uint64_t>(std::lower_bound(starts_.begin(), starts_.end(), token) -
+                                    starts_.begin());
 }
 
 void TokenDataset::copy(std::uint64_t begin, std::uint64_t end, std::int32_t* ids) const {

@@ -1,9 +1,9 @@
-// token_dataset.h -- documents as one run of token ids with the places where they begin, in one compact layout that lies
-// in memory or in a mapped file.
+// token_dataset.h -- documents as one run of token ids with the places where they begin, in one compact
+// layout that lies in memory or in a mapped file.
 //
-// Layout (little-endian): a magic line; the ids (16 bits each if the vocabulary allows), filled up to eight bytes; where
-// each document begins and a hash of each, 64 bits a number; CRC-32 sums of every 4 MiB of all that; a description in JSON;
-// a trailer. Everything is verified when it is opened.
+// Layout (little-endian): a magic line; the ids (16 bits each if the vocabulary allows), filled up to eight
+// bytes; where each document begins and a hash of each, 64 bits a number; CRC-32 sums of every 4 MiB of all
+// that; a description in JSON; a trailer. Everything is verified when it is opened.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -34,7 +34,7 @@ class TokenDataset {
   // Tokens [begin, end) into memory for so many.
   void copy(std::uint64_t begin, std::uint64_t end, std::int32_t* ids) const;
 
-  std::uint32_t checksum() const { return checksum_; }  // of all content
+  std::uint32_t checksum() const { return checksum_; }             // of all content
   const std::string& description() const { return description_; }  // JSON of the writer's
   void check_intact() const;  // Error(changed) if the mapped file was written to since it was opened
 

@@ -19,8 +19,8 @@ struct Finish {
   std::function<void(std::string_view)> note;
 };
 
-// Writes the model, its card and its scores into the run's directory. The model is, by the recipe: the best checkpoint;
-// the mean of the last regular checkpoints; or `weights`.
+// Writes the model, its card and its scores into the run's directory. The model is, by the recipe: the best
+// checkpoint; the mean of the last regular checkpoints; or `weights`.
 std::optional<Scores> finish_run(const Finish& finish);
 
 }  // namespace glossa

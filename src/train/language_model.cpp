@@ -19,8 +19,8 @@ constexpr const char* kSizeKeys = "model.hidden_size, model.num_hidden_layers an
 void set_dropout(Json& config, const ModelRecipe& m) {
   const std::string type = JsonView(config, "the model's configuration").string("model_type", "");
   const bool gpt2 = type == "gpt2", everywhere = gpt2 || type == "phi3";
-  check(everywhere || m.dropout == 0, Code::recipe, "recipe: model.dropout is {}, and {} has none; model.attention_dropout it has",
-        m.dropout, type);
+  check(everywhere || m.dropout == 0, Code::recipe,
+        "recipe: model.dropout is {}, and {} has none; model.attention_dropout it has", m.dropout, type);
   if (everywhere) config["embd_pdrop"] = config["resid_pdrop"] = m.dropout;
   config[gpt2 ? "attn_pdrop" : "attention_dropout"] = m.attention_dropout;
 }
@@ -34,10 +34,13 @@ struct Inference {
   ParameterList parameters;
   std::unique_ptr<CausalModel> model;
   Inference(const Json& config, const NamedTensors& weights)
-      : parameters({.source = copies_of(weights), .training = false}), model(make_causal_model(config, "the model", parameters)) {}
+      : parameters({.source = copies_of(weights), .training = false}),
+        model(make_causal_model(config, "the model", parameters)) {}
 };
 
-Json plain(const OrderedJson& config) { return Json::parse(config.dump()); }
+Json plain(const OrderedJson& config) {
+  return Json::parse(config.dump());
+}
 
 }  // namespace
 
@@ -50,9 +53,12 @@ Json language_model_config(const Recipe& recipe, std::int64_t vocabulary) {
     set_dropout(config, m);
     return config;
   }
-  Json config{{"model_type", m.model_type}, {"vocab_size", vocabulary}, {"tie_word_embeddings", m.tie_word_embeddings}};
+  Json config{{"model_type", m.model_type},
+              {"vocab_size", vocabulary},
+              {"tie_word_embeddings", m.tie_word_embeddings}};
   if (m.model_type == "gpt2") {
-    config["n_embd"] = m.hidden_size, config["n_layer"] = m.num_hidden_layers, config["n_head"] = m.num_attention_heads;
+    config["n_embd"] = m.hidden_size, config["n_layer"] = m.num_hidden_layers,
+    config["n_head"] = m.num_attention_heads;
     config["n_inner"] = m.intermediate_size > 0 ? m.intermediate_size : 4 * m.hidden_size;
     config["n_positions"] = m.max_position_embeddings;
   } else {
@@ -62,8 +68,9 @@ Json language_model_config(const Recipe& recipe, std::int64_t vocabulary) {
     config["num_key_value_heads"] = m.num_key_value_heads > 0 ? m.num_key_value_heads : m.num_attention_heads;
     config["head_dim"] = m.hidden_size / m.num_attention_heads;
     // Shazeer (2020): three matrices of 8/3 the width have the weights of two of four times the width.
-    config["intermediate_size"] =
-        m.intermediate_size > 0 ? m.intermediate_size : (8 * m.hidden_size / 3 + kMultiple - 1) / kMultiple * kMultiple;
+    config["intermediate_size"] = m.intermediate_size > 0
+                                      ? m.intermediate_size
+                                      : (8 * m.hidden_size / 3 + kMultiple - 1) / kMultiple * kMultiple;
     config["max_position_embeddings"] = m.max_position_embeddings;
     config["sliding_window"] = nullptr;
   }
@@ -102,8 +109,9 @@ LanguageModelTask::LanguageModelTask(const Recipe& recipe, const TaskOptions& op
         return CausalShape::of(plain(made_.model->config()));
       }()),
       plan_(corpus_.train.data, block_options(recipe, corpus_)) {
-  check(recipe.data.block_size <= made_.model->longest(), Code::recipe, "recipe: data.block_size is {}, and the model has {} positions",
-        recipe.data.block_size, made_.model->longest());
+  check(recipe.data.block_size <= made_.model->longest(), Code::recipe,
+        "recipe: data.block_size is {}, and the model has {} positions", recipe.data.block_size,
+        made_.model->longest());
 }
 
 std::string LanguageModelTask::digest() const {
@@ -142,7 +150,9 @@ TaskStep LanguageModelTask::next() {
   for (CausalBatch& batch : step.batches) {
     tokens += batch.tokens.sequences.tokens();
     const std::int64_t counted = counted_labels(batch);
-    out.batches.push_back({counted, [this, batch = std::move(batch)](const LossOptions& how) { return made_.model->loss(batch, how); }});
+    out.batches.push_back({counted, [this, batch = std::move(batch)](const LossOptions& how) {
+                             return made_.model->loss(batch, how);
+                           }});
   }
   out.epochs = static_cast<double>(tokens) / static_cast<double>(corpus_.train.data.size());
   return out;
@@ -176,7 +186,8 @@ std::string LanguageModelTask::sample(const CausalModel& model) const {
                           .seed = static_cast<std::uint64_t>(recipe_.train.seed)};
   const std::function<bool(std::int32_t)> no_breaks = [](std::int32_t) { return false; };
   Engine engine(model, no_breaks, {.sequences = 1, .shift = true});
-  GenerateRequest request{.prompt = text, .sampling = sampling, .max_new_tokens = static_cast<std::int32_t>(d.max_new_tokens)};
+  GenerateRequest request{
+      .prompt = text, .sampling = sampling, .max_new_tokens = static_cast<std::int32_t>(d.max_new_tokens)};
   if (corpus_.end >= 0) request.stop_tokens = {corpus_.end};
   engine.submit(std::move(request));
   std::vector<GenerateEvent> events;
@@ -203,7 +214,8 @@ void LanguageModelTask::save(const fs::path& directory, const NamedTensors& weig
     if (id >= 0) config[key] = id, generation[key] = id;
   };
   set("bos_token_id", corpus_.begin), set("eos_token_id", corpus_.end);
-  if (d.temperature > 0) generation["temperature"] = d.temperature, generation["top_k"] = d.top_k, generation["top_p"] = d.top_p;
+  if (d.temperature > 0)
+    generation["temperature"] = d.temperature, generation["top_k"] = d.top_k, generation["top_p"] = d.top_p;
   write_file(directory / "config.json", to_text(config));
   write_file(directory / "generation_config.json", to_text(generation));
   corpus_.tokenizer.save(directory);
@@ -223,23 +235,29 @@ CardParts LanguageModelTask::card(const fs::path& run, const std::optional<Score
   const std::string name = run.string(), type = made_.model->config().at("model_type");
   CardParts parts;
   parts.tags = "pipeline_tag: text-generation\n";
-  parts.what = fmt::format("A language model ({}) of {} layers, {} wide, that saw {} tokens at a time,{}", type, shape_.layers,
-                           shape_.width, d.block_size,
+  parts.what = fmt::format("A language model ({}) of {} layers, {} wide, that saw {} tokens at a time,{}",
+                           type, shape_.layers, shape_.width, d.block_size,
                            recipe_.model.model_name_or_path.empty()
                                ? ""
-                               : fmt::format(" trained on from `{}`,", fs::path(recipe_.model.model_name_or_path).filename().string()));
+                               : fmt::format(" trained on from `{}`,",
+                                             fs::path(recipe_.model.model_name_or_path).filename().string()));
   if (scores)
-    parts.scores = fmt::format("\n## On the validation data\n\nCross entropy {:.4f} nats a token, perplexity {:.2f}.\n",
-                               scores->metrics.at("eval_loss").get<double>(), scores->metrics.at("perplexity").get<double>());
-  parts.data = fmt::format("\n## Data\n\n- training{}: {}\n", file_names(d.train_file), corpus_.train.report.summary());
+    parts.scores = fmt::format(
+        "\n## On the validation data\n\nCross entropy {:.4f} nats a token, perplexity {:.2f}.\n",
+        scores->metrics.at("eval_loss").get<double>(), scores->metrics.at("perplexity").get<double>());
+  parts.data = fmt::format("\n## Data\n\n- training{}: {}\n", file_names(d.train_file),
+                           corpus_.train.report.summary());
   if (corpus_.valid)
     parts.data += fmt::format("- validation{}: {}\n",
-                              d.valid_file.empty() ? fmt::format(" (the last {} % of the text)", d.validation_split_percentage)
-                                                   : file_names(d.valid_file),
+                              d.valid_file.empty()
+                                  ? fmt::format(" (the last {} % of the text)", d.validation_split_percentage)
+                                  : file_names(d.valid_file),
                               corpus_.valid->report.summary());
   parts.use = fmt::format(
-      "\n## Use\n\n```sh\nglossa generate --model {0} --prompt '...'\n```\n\n```python\nfrom transformers import AutoModelForCausalLM, "
-      "AutoTokenizer\n\ntokenizer = AutoTokenizer.from_pretrained({1})\nmodel = AutoModelForCausalLM.from_pretrained({1})\n"
+      "\n## Use\n\n```sh\nglossa generate --model {0} --prompt '...'\n```\n\n```python\nfrom transformers "
+      "import AutoModelForCausalLM, "
+      "AutoTokenizer\n\ntokenizer = AutoTokenizer.from_pretrained({1})\nmodel = "
+      "AutoModelForCausalLM.from_pretrained({1})\n"
       "output = model.generate(**tokenizer(\"...\", return_tensors=\"pt\"), max_new_tokens=50)\n"
       "print(tokenizer.decode(output[0]))\n```\n",
       shell_word(name), literal(name));

@@ -1,4 +1,5 @@
-// model_card.h -- README.md of a finished model: what it is, what it learnt from, how good it is, and how to use it.
+// model_card.h -- README.md of a finished model: what it is, what it learnt from, how good it is, and how to
+// use it.
 #pragma once
 #include <initializer_list>
 #include <string>
@@ -21,9 +22,9 @@ struct ModelCard {
 
 std::string model_card(const ModelCard& card);
 
-// What the parts are written with: a string literal of YAML and of Python alike (without quotes, the language `no` would be
-// a boolean); a word of a shell command; the name of the model in a directory; " (`a`, `b`)", of the files that a recipe
-// names.
+// What the parts are written with: a string literal of YAML and of Python alike (without quotes, the language
+// `no` would be a boolean); a word of a shell command; the name of the model in a directory; " (`a`, `b`)",
+// of the files that a recipe names.
 std::string literal(const std::string& text);
 std::string shell_word(const std::string& text);
 std::string model_name(const fs::path& run);

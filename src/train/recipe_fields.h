@@ -1,4 +1,5 @@
-// recipe_fields.h -- the one list of a recipe's keys: section, name, default, meaning, range, and the tasks they are of.
+// recipe_fields.h -- the one list of a recipe's keys: section, name, default, meaning, range, and the tasks
+// they are of.
 #pragma once
 #include <limits>
 #include <string>
@@ -26,8 +27,8 @@ struct RecipeField {
   KeyOf of = KeyOf::all;
 
   std::string name() const { return std::string(section) + "." + key; }
-  std::string text() const;      // the value
-  std::string allowed() const;   // in words
+  std::string text() const;     // the value
+  std::string allowed() const;  // in words
   std::string default_text() const;
   void set_default();
   // `where` begins the message: "recipe.yaml:12" or "--set". Error(recipe).

@@ -1,6 +1,7 @@
-// task.h -- what a run learns: the seam between the trainer, which knows of steps, weights, checkpoints and records, and
-// what is learnt. A task makes the model, its batches and their losses, says how good weights are, and writes the model in
-// the form that others read. A further task is a further implementation, and a line in task.cpp.
+// task.h -- what a run learns: the seam between the trainer, which knows of steps, weights, checkpoints and
+// records, and what is learnt. A task makes the model, its batches and their losses, says how good weights
+// are, and writes the model in the form that others read. A further task is a further implementation, and a
+// line in task.cpp.
 #pragma once
 #include <functional>
 #include <memory>
@@ -61,8 +62,8 @@ class Task {
  public:
   virtual ~Task() = default;
   virtual ParameterList& parameters() = 0;
-  virtual std::int64_t width() const = 0;      // of the model, which a schedule may depend on
-  virtual std::string digest() const = 0;      // of the training data: a resumed run must see the same
+  virtual std::int64_t width() const = 0;  // of the model, which a schedule may depend on
+  virtual std::string digest() const = 0;  // of the training data: a resumed run must see the same
   virtual BatchCost cost() const = 0;
   virtual void begin(BatchPosition from) = 0;  // where batches go on; before the first `next`
   virtual TaskStep next() = 0;
@@ -82,8 +83,8 @@ struct TaskOptions {
   std::function<void(std::string_view)> note = [](std::string_view) {};  // a line for people
 };
 
-// Reads data and makes the model, so that what is wrong with recipe or data shows before training begins. Error(memory) for
-// a model that cannot be held.
+// Reads data and makes the model, so that what is wrong with recipe or data shows before training begins.
+// Error(memory) for a model that cannot be held.
 std::unique_ptr<Task> make_task(const Recipe& recipe, const TaskOptions& options);
 
 }  // namespace glossa

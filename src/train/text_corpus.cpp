@@ -17,7 +17,8 @@ struct Files {
 DocumentFiles files_of(const DataRecipe& d, const std::vector<std::string>& words) {
   DocumentFiles files{.paths = expand_files(words), .text_column = d.text_column};
   if (d.format != "auto") files.format = d.format == "jsonl" ? DocumentFormat::jsonl : DocumentFormat::text;
-  if (d.documents != "file") files.documents = d.documents == "line" ? DocumentRule::line : DocumentRule::blank_line;
+  if (d.documents != "file")
+    files.documents = d.documents == "line" ? DocumentRule::line : DocumentRule::blank_line;
   return files;
 }
 
@@ -25,7 +26,8 @@ DocumentFiles files_of(const DataRecipe& d, const std::vector<std::string>& word
 void keep_pipe(DocumentFiles& files, const TaskOptions& options) {
   const auto pipe = std::find(files.paths.begin(), files.paths.end(), "-");
   if (pipe == files.paths.end()) return;
-  check(!options.cache.empty(), Code::usage, "training data from standard input need an output directory to be kept in");
+  check(!options.cache.empty(), Code::usage,
+        "training data from standard input need an output directory to be kept in");
   const fs::path kept = options.cache / "standard-input";
   if (!options.resume || !fs::exists(kept)) keep_standard_input(kept);
   *pipe = kept;
@@ -47,16 +49,16 @@ std::uint64_t bytes_of(const DocumentFiles& files, const TextOptions& text) {
   DocumentPart part;
   while (reader.next(part)) {
   }
-  check(reader.counts().documents > 0, Code::empty, "{}: no training text: 0 documents in {} file{}", files.names(), files.paths.size(),
-        files.paths.size() == 1 ? "" : "s");
+  check(reader.counts().documents > 0, Code::empty, "{}: no training text: 0 documents in {} file{}",
+        files.names(), files.paths.size(), files.paths.size() == 1 ? "" : "s");
   return reader.counts().bytes;
 }
 
 Files split_files(const Recipe& recipe, const TaskOptions& options) {
   const DataRecipe& d = recipe.data;
   Files files{.train = files_of(d, d.train_file), .valid = files_of(d, d.valid_file)};
-  check(std::find(files.valid.paths.begin(), files.valid.paths.end(), "-") == files.valid.paths.end(), Code::recipe,
-        "recipe: standard input can only be training data, not validation data");
+  check(std::find(files.valid.paths.begin(), files.valid.paths.end(), "-") == files.valid.paths.end(),
+        Code::recipe, "recipe: standard input can only be training data, not validation data");
   keep_pipe(files.train, options);
   note_repeated(files.train, options);
   const std::uint64_t bytes = bytes_of(files.train, text_options(d));
@@ -101,18 +103,25 @@ Tokenizer tokenizer_of(const Recipe& recipe, const TaskOptions& options, const D
 
 }  // namespace
 
-TextCorpus read_text_corpus(const Recipe& recipe, const TaskOptions& options, std::optional<Tokenizer> tokenizer) {
+TextCorpus read_text_corpus(const Recipe& recipe, const TaskOptions& options,
+                            std::optional<Tokenizer> tokenizer) {
   if (!options.cache.empty()) make_directories(options.cache);
   Files files = split_files(recipe, options);
-  TextCorpus corpus{.tokenizer = tokenizer ? std::move(*tokenizer) : tokenizer_of(recipe, options, files.train), .train = {}};
+  TextCorpus corpus{
+      .tokenizer = tokenizer ? std::move(*tokenizer) : tokenizer_of(recipe, options, files.train),
+      .train = {}};
   const SpecialTokens& special = corpus.tokenizer.special_tokens();
-  const auto id = [&](const std::string& piece) { return piece.empty() ? -1 : corpus.tokenizer.id(piece).value_or(-1); };
+  const auto id = [&](const std::string& piece) {
+    return piece.empty() ? -1 : corpus.tokenizer.id(piece).value_or(-1);
+  };
   corpus.end = id(special.eos);
   corpus.begin = id(special.bos) >= 0 ? id(special.bos) : corpus.end;
 
   DocumentPreparation how;
   how.text = text_options(recipe.data);
-  how.encode = [t = corpus.tokenizer](std::string_view text, std::vector<std::int32_t>& ids) { t.encode(text, ids, false); };
+  how.encode = [t = corpus.tokenizer](std::string_view text, std::vector<std::int32_t>& ids) {
+    t.encode(text, ids, false);
+  };
   how.vocabulary = static_cast<std::uint64_t>(corpus.tokenizer.size());
   how.unknown = id(special.unk) == corpus.end ? -1 : id(special.unk);
   how.begin = corpus.begin;
@@ -121,19 +130,22 @@ TextCorpus read_text_corpus(const Recipe& recipe, const TaskOptions& options, st
     how.files = from;
     how.cache = options.cache.empty() ? fs::path() : options.cache / cache;
     PreparedTokens tokens = prepare_documents(how);
-    options.note(fmt::format("{}: {}{}", name, tokens.report.summary(), tokens.from_cache ? " (from the cache)" : ""));
-    for (const std::string& warning : tokens.report.warnings()) options.note(fmt::format("{}: {}", name, warning));
+    options.note(
+        fmt::format("{}: {}{}", name, tokens.report.summary(), tokens.from_cache ? " (from the cache)" : ""));
+    for (const std::string& warning : tokens.report.warnings())
+      options.note(fmt::format("{}: {}", name, warning));
     return tokens;
   };
   corpus.train = prepared("training data", files.train, "train.tokens");
   check(corpus.train.data.size() >= static_cast<std::uint64_t>(recipe.train.max_tokens), Code::text_data,
-        "{}: {} tokens to train on, and a batch has {} (train.max_tokens)", files.train.names(), corpus.train.data.size(),
-        recipe.train.max_tokens);
+        "{}: {} tokens to train on, and a batch has {} (train.max_tokens)", files.train.names(),
+        corpus.train.data.size(), recipe.train.max_tokens);
   if (files.valid.paths.empty()) return corpus;
   corpus.valid = prepared("validation data", files.valid, "valid.tokens");
   if (const std::uint64_t both = count_overlap(corpus.train.data, corpus.valid->data); both > 0)
-    options.note(fmt::format("{} of {} validation documents are also in the training data: losses on them say little", both,
-                             corpus.valid->data.documents()));
+    options.note(
+        fmt::format("{} of {} validation documents are also in the training data: losses on them say little",
+                    both, corpus.valid->data.documents()));
   return corpus;
 }
 

@@ -1,5 +1,5 @@
-// text_corpus.h -- what a language model learns from and is measured by, as its recipe says: a tokenizer, and documents as
-// tokens.
+// text_corpus.h -- what a language model learns from and is measured by, as its recipe says: a tokenizer, and
+// documents as tokens.
 #pragma once
 #include <optional>
 
@@ -17,9 +17,11 @@ struct TextCorpus {
   std::optional<PreparedTokens> valid = {};
 };
 
-// Reads and encodes everything, so that what is wrong with the data shows before training begins. `tokenizer`: that of the
-// model to go on from; absent: what the recipe says. Error(text_data) for fewer tokens than a batch has.
-TextCorpus read_text_corpus(const Recipe& recipe, const TaskOptions& options, std::optional<Tokenizer> tokenizer = {});
+// Reads and encodes everything, so that what is wrong with the data shows before training begins.
+// `tokenizer`: that of the model to go on from; absent: what the recipe says. Error(text_data) for fewer
+// tokens than a batch has.
+TextCorpus read_text_corpus(const Recipe& recipe, const TaskOptions& options,
+                            std::optional<Tokenizer> tokenizer = {});
 
 BlockOptions block_options(const Recipe& recipe, const TextCorpus& corpus);
 

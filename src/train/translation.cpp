@@ -14,7 +14,8 @@ namespace {
 
 TransformerConfig affordable_model(const Recipe& recipe, const Tokenizer& tokenizer) {
   TransformerConfig config = model_config(recipe, tokenizer);
-  check_affordable(config.parameters(), recipe.train, "model.d_model, model.encoder_layers and model.decoder_layers");
+  check_affordable(config.parameters(), recipe.train,
+                   "model.d_model, model.encoder_layers and model.decoder_layers");
   return config;
 }
 
@@ -31,8 +32,9 @@ OrderedJson TestScores::metrics() const {
 }
 
 std::string TestScores::text() const {
-  return fmt::format("BLEU  {:.2f}  {}\nBLEU  {:.2f}  {}\nchrF2 {:.2f}  {}\nexact {:.2f} %\n", bleu, bleu_signature, bleu_lowercase,
-                     bleu_lowercase_signature, chrf, chrf_signature, 100 * exact);
+  return fmt::format("BLEU  {:.2f}  {}\nBLEU  {:.2f}  {}\nchrF2 {:.2f}  {}\nexact {:.2f} %\n", bleu,
+                     bleu_signature, bleu_lowercase, bleu_lowercase_signature, chrf, chrf_signature,
+                     100 * exact);
 }
 
 TranslationTask::TranslationTask(const Recipe& recipe, const TaskOptions& options)
@@ -48,7 +50,8 @@ BatchCost TranslationTask::cost() const {
   double flops = 0;
   const std::uint64_t sample = std::min<std::uint64_t>(window.size(), 16);
   for (std::uint64_t b = 0; b < sample; ++b)
-    flops += update_flops(config_, make_batch(corpus_.train.data, window[b], sentence_ends(config_))) / static_cast<double>(sample);
+    flops += update_flops(config_, make_batch(corpus_.train.data, window[b], sentence_ends(config_))) /
+             static_cast<double>(sample);
   return {.flops = flops,
           .floats_per_token = floats_per_token(config_),
           .layers = config_.encoder_layers + config_.decoder_layers,
@@ -63,9 +66,10 @@ void TranslationTask::begin(BatchPosition from) {
   if (recipe_.tokenizer.dropout > 0) {
     const double probability = recipe_.tokenizer.dropout;
     const auto seed = static_cast<std::uint64_t>(recipe_.train.seed);
-    loading.reencode = [tokenizer = corpus_.tokenizer, probability, seed](std::string_view text, std::uint64_t stream,
-                                                                          std::vector<std::int32_t>& ids) {
-      tokenizer.encode(text, BpeDropout{.probability = probability, .seed = seed, .sample = stream}, ids, false);
+    loading.reencode = [tokenizer = corpus_.tokenizer, probability, seed](
+                           std::string_view text, std::uint64_t stream, std::vector<std::int32_t>& ids) {
+      tokenizer.encode(text, BpeDropout{.probability = probability, .seed = seed, .sample = stream}, ids,
+                       false);
     };
   }
   loader_.emplace(corpus_.train.data, loading, from);
@@ -73,12 +77,15 @@ void TranslationTask::begin(BatchPosition from) {
 
 TaskStep TranslationTask::next() {
   TranslationStep step = loader_->next();
-  TaskStep out{.batches = {},
-               .next = step.next,
-               .epochs = static_cast<double>(step.sentences) / static_cast<double>(corpus_.train.data.size())};
+  TaskStep out{
+      .batches = {},
+      .next = step.next,
+      .epochs = static_cast<double>(step.sentences) / static_cast<double>(corpus_.train.data.size())};
   for (Seq2SeqBatch& batch : step.batches) {
     const std::int64_t tokens = batch.labels.elements();
-    out.batches.push_back({tokens, [this, batch = std::move(batch)](const LossOptions& how) { return model_.loss(batch, how); }});
+    out.batches.push_back({tokens, [this, batch = std::move(batch)](const LossOptions& how) {
+                             return model_.loss(batch, how);
+                           }});
   }
   return out;
 }
@@ -101,7 +108,8 @@ Evaluation TranslationTask::evaluate(const NamedTensors& weights) {
   return {.metrics = {{"eval_loss", v.loss},
                       {"eval_bleu", v.bleu.value},
                       {"eval_runtime", v.seconds},
-                      {"eval_samples_per_second", v.seconds > 0 ? static_cast<double>(v.sentences) / v.seconds : 0}},
+                      {"eval_samples_per_second",
+                       v.seconds > 0 ? static_cast<double>(v.sentences) / v.seconds : 0}},
           .summary = fmt::format("validation loss {:.4f}, BLEU {:.2f}", v.loss, v.bleu.value)};
 }
 
@@ -115,8 +123,8 @@ void TranslationTask::save(const fs::path& directory, const NamedTensors& weight
 std::optional<Scores> TranslationTask::score(const NamedTensors& weights, const fs::path& run) {
   if (corpus_.test.empty()) return {};
   const InferenceModel inference(config_, weights);
-  const std::vector<std::string> translations =
-      translate_all(inference.model, corpus_.tokenizer, generation(recipe_.decode.num_beams), corpus_.test.source);
+  const std::vector<std::string> translations = translate_all(
+      inference.model, corpus_.tokenizer, generation(recipe_.decode.num_beams), corpus_.test.source);
   const std::vector<std::string>& references = corpus_.test.target;
   const std::vector<std::string_view> views(translations.begin(), translations.end());
   const References expected{std::span(references)};
@@ -127,7 +135,8 @@ std::optional<Scores> TranslationTask::score(const NamedTensors& weights, const 
   };
   const BleuTokenizer tokenizer = bleu_tokenizer_for(recipe_.data.target_lang);
   measure(Bleu({.tokenizer = tokenizer}), scores.bleu, scores.bleu_signature);
-  measure(Bleu({.tokenizer = tokenizer, .lowercase = true}), scores.bleu_lowercase, scores.bleu_lowercase_signature);
+  measure(Bleu({.tokenizer = tokenizer, .lowercase = true}), scores.bleu_lowercase,
+          scores.bleu_lowercase_signature);
   measure(Chrf(), scores.chrf, scores.chrf_signature);
   std::size_t equal = 0;
   for (std::size_t i = 0; i < translations.size(); ++i) equal += translations[i] == references[i];
@@ -140,8 +149,11 @@ std::optional<Scores> TranslationTask::score(const NamedTensors& weights, const 
 }
 
 CardParts TranslationTask::card(const fs::path& run, const std::optional<Scores>& scores) const {
-  return translation_card(
-      {.recipe = recipe_, .corpus = corpus_, .config = config_, .run = run, .test = scores ? test_ : std::nullopt});
+  return translation_card({.recipe = recipe_,
+                           .corpus = corpus_,
+                           .config = config_,
+                           .run = run,
+                           .test = scores ? test_ : std::nullopt});
 }
 
 }  // namespace glossa

@@ -47,7 +47,8 @@ class TranslationTask final : public Task {
   std::optional<TestScores> test_;
 };
 
-// What the model card says, for a run that learns by `recipe`; the directory `run` is how the model is named there.
+// What the model card says, for a run that learns by `recipe`; the directory `run` is how the model is named
+// there.
 struct TranslationCard {
   const Recipe& recipe;
   const Corpus& corpus;

@@ -55,22 +55,28 @@ class Documents : public InFolder {
 TEST_F(Documents, ATextIsOneDocumentOrCutAtBlankLinesOrAtAllLines) {
   const fs::path text = put("a.txt", "one\n two\r\n\n\n \nthree\nfour");
   EXPECT_THAT(read({.paths = {text}}), ElementsAre("one\n two\n\n\n \nthree\nfour"));
-  EXPECT_THAT(read({.paths = {text}, .documents = DocumentRule::blank_line}), ElementsAre("one\n two", "three\nfour"));
-  EXPECT_THAT(read({.paths = {text}, .documents = DocumentRule::line}), ElementsAre("one", " two", "three", "four"));
+  EXPECT_THAT(read({.paths = {text}, .documents = DocumentRule::blank_line}),
+              ElementsAre("one\n two", "three\nfour"));
+  EXPECT_THAT(read({.paths = {text}, .documents = DocumentRule::line}),
+              ElementsAre("one", " two", "three", "four"));
 }
 
 TEST_F(Documents, JsonLinesHoldOneEach) {
-  const fs::path lines = put("a.jsonl", "{\"text\": \"a\\nb\", \"id\": 1}\n\n{\"text\": \"\"}\n{\"text\": \"\xE4\xBD\xA0\xE5\xA5\xBD\"}\n");
+  const fs::path lines =
+      put("a.jsonl",
+          "{\"text\": \"a\\nb\", \"id\": 1}\n\n{\"text\": \"\"}\n{\"text\": \"\xE4\xBD\xA0\xE5\xA5\xBD\"}\n");
   EXPECT_THAT(read({.paths = {lines}}), ElementsAre("a\nb", "\xE4\xBD\xA0\xE5\xA5\xBD"));
-  EXPECT_THAT(read({.paths = {put("b.txt.gz", gzipped("plain")), lines}}), ElementsAre("plain", "a\nb", "\xE4\xBD\xA0\xE5\xA5\xBD"));
+  EXPECT_THAT(read({.paths = {put("b.txt.gz", gzipped("plain")), lines}}),
+              ElementsAre("plain", "a\nb", "\xE4\xBD\xA0\xE5\xA5\xBD"));
 }
 
 TEST_F(Documents, F11_JsonLinesThatAreNoneAreRefusedWithTheirLine) {
-  const std::pair<const char*, const char*> cases[] = {{"{\"text\": 1}", "JSON number"},
-                                                       {"{\"txt\": \"a\"}", "has no key \"text\" (data.text_column)"},
-                                                       {"[1]", "JSON array"},
-                                                       {"{\"text\": \"a\"", ""},
-                                                       {"{\"text\": \"\\ud800\"}", ""}};
+  const std::pair<const char*, const char*> cases[] = {
+      {"{\"text\": 1}", "JSON number"},
+      {"{\"txt\": \"a\"}", "has no key \"text\" (data.text_column)"},
+      {"[1]", "JSON array"},
+      {"{\"text\": \"a\"", ""},
+      {"{\"text\": \"\\ud800\"}", ""}};
   for (const auto& [line, what] : cases) {
     const fs::path path = put("bad.jsonl", std::string("{\"text\": \"fine\"}\n") + line + "\n");
     const auto [code, message] = refusal([&] { read({.paths = {path}}); });
@@ -81,10 +87,16 @@ TEST_F(Documents, F11_JsonLinesThatAreNoneAreRefusedWithTheirLine) {
 
 TEST_F(Documents, F01_F03_F05_TextsThatAreNoneAreRefused) {
   EXPECT_EQ(refusal([&] { read({.paths = {put("a.txt", "fine\nb\xFF")}}); }).first, Code::utf8);
-  EXPECT_EQ(refusal([&] { read({.paths = {put("b.txt", "\xFF\xFE" "a")}}); }).first, Code::text_data);
+  EXPECT_EQ(refusal([&] {
+              read({.paths = {put("b.txt",
+                                  "\xFF\xFE"
+                                  "a")}});
+            }).first,
+            Code::text_data);
   TextOptions options;
   options.limits.line_bytes = 100;
-  const auto [code, message] = refusal([&] { read({.paths = {put("c.txt", "x\n" + std::string(101, 'y'))}}, options); });
+  const auto [code, message] =
+      refusal([&] { read({.paths = {put("c.txt", "x\n" + std::string(101, 'y'))}}, options); });
   EXPECT_EQ(code, Code::size);
   EXPECT_THAT(message, HasSubstr("line 2"));
 }
@@ -93,15 +105,22 @@ TEST_F(Documents, F14_FoldersAndPatternsAreTheirFilesInOrder) {
   put("b.txt", "b"), put("a.jsonl", "{\"text\": \"a\"}"), put("c.bin", "c");
   EXPECT_THAT(read({.paths = expand_files({folder.native()})}), ElementsAre("a", "b"));
   EXPECT_THAT(expand_files({(folder / "*.txt").native()}), ElementsAre(folder / "b.txt"));
-  EXPECT_THAT(refusal([&] { expand_files({(folder / "*.doc").native()}); }).second, HasSubstr("no file has a name"));
+  EXPECT_THAT(refusal([&] { expand_files({(folder / "*.doc").native()}); }).second,
+              HasSubstr("no file has a name"));
   fs::create_directory(folder / "empty");
-  EXPECT_THAT(refusal([&] { expand_files({(folder / "empty").native()}); }).second, HasSubstr("the folder has no .txt"));
-  EXPECT_EQ(static_cast<int>(refusal([&] { read({.paths = {folder / "b.txt", folder / "missing.txt"}}); }).first) / 1000, 4);
+  EXPECT_THAT(refusal([&] { expand_files({(folder / "empty").native()}); }).second,
+              HasSubstr("the folder has no .txt"));
+  EXPECT_EQ(static_cast<int>(refusal([&] {
+                               read({.paths = {folder / "b.txt", folder / "missing.txt"}});
+                             }).first) /
+                1000,
+            4);
 }
 
 TEST_F(Documents, ALongOneComesInPartsThatEndBeforeALine) {
   std::string text;
-  for (int i = 0; text.size() < 3 * kPartBytes; ++i) text += fmt::format("line {}\n{}", i, i % 3 ? "" : "  indented\n");
+  for (int i = 0; text.size() < 3 * kPartBytes; ++i)
+    text += fmt::format("line {}\n{}", i, i % 3 ? "" : "  indented\n");
   const fs::path path = put("long.txt", text);
   DocumentReader reader({.paths = {path}}, {});
   std::string all;
@@ -117,15 +136,23 @@ TEST_F(Documents, ALongOneComesInPartsThatEndBeforeALine) {
 }
 
 TEST_F(Documents, ARangeOfBytesIsCutAtCharacters) {
-  const fs::path a = put("a.txt", "abc\xC3\xA4" "def"), b = put("b.txt", "second");
+  const fs::path a = put("a.txt",
+                         "abc\xC3\xA4"
+                         "def"),
+                 b = put("b.txt", "second");
   for (std::uint64_t border = 1; border < 14; ++border) {
     const auto head = read({.paths = {a, b}, .end = border}), tail = read({.paths = {a, b}, .begin = border});
     std::string all;
     for (const auto* part : {&head, &tail})
       for (const std::string& text : *part) all += text;
-    EXPECT_EQ(all, "abc\xC3\xA4" "defsecond") << border;
+    EXPECT_EQ(all,
+              "abc\xC3\xA4"
+              "defsecond")
+        << border;
   }
-  EXPECT_THAT(read({.paths = {a, b}, .begin = 4, .end = 10}), ElementsAre("\xC3\xA4" "def", "se"));
+  EXPECT_THAT(read({.paths = {a, b}, .begin = 4, .end = 10}), ElementsAre("\xC3\xA4"
+                                                                          "def",
+                                                                          "se"));
 }
 
 TEST_F(Documents, TheirTokensAreKeptAndTakenAgain) {
@@ -156,8 +183,13 @@ TEST_F(Documents, F21_ADamagedCacheOrOneOfAnotherTokenizerIsMadeAnew) {
   for (std::size_t at = 0; at < sound.size(); ++at) {
     std::string bytes = sound;
     bytes[at] ^= 4;
-    EXPECT_EQ(refusal([&] { TokenDataset::of_memory(std::make_shared<std::string>(bytes)); }).first, Code::text_data) << at;
-    EXPECT_NE(refusal([&] { TokenDataset::of_memory(std::make_shared<std::string>(sound.substr(0, at))); }).first, Code::internal) << at;
+    EXPECT_EQ(refusal([&] { TokenDataset::of_memory(std::make_shared<std::string>(bytes)); }).first,
+              Code::text_data)
+        << at;
+    EXPECT_NE(
+        refusal([&] { TokenDataset::of_memory(std::make_shared<std::string>(sound.substr(0, at))); }).first,
+        Code::internal)
+        << at;
   }
   write_file(cache, sound.substr(0, sound.size() - 1));
   EXPECT_THAT(prepare_documents(how).rebuilt_because, HasSubstr("damaged"));
@@ -166,8 +198,11 @@ TEST_F(Documents, F21_ADamagedCacheOrOneOfAnotherTokenizerIsMadeAnew) {
 }
 
 TEST_F(Documents, F02_F06_OddOnesAreNotedAndNothingIsRefused) {
-  DocumentPreparation how = bytes_of({put("a.txt", std::string_view("a\0b", 3)), put("b.txt", "\xEF\xBB\xBF" "c")});
-  EXPECT_THAT(prepare_documents(how).report.warnings(), ElementsAre(HasSubstr("byte order mark"), HasSubstr("1 NUL")));
+  DocumentPreparation how = bytes_of({put("a.txt", std::string_view("a\0b", 3)), put("b.txt",
+                                                                                     "\xEF\xBB\xBF"
+                                                                                     "c")});
+  EXPECT_THAT(prepare_documents(how).report.warnings(),
+              ElementsAre(HasSubstr("byte order mark"), HasSubstr("1 NUL")));
   how = bytes_of({put("c.txt", ""), put("d.txt", " \n\t\n")});
   const auto [code, message] = refusal([&] { prepare_documents(how); });
   EXPECT_EQ(code, Code::empty);
@@ -214,11 +249,15 @@ TEST(Blocks, G23_EveryTokenIsPredictedOnceInAnEpochAndNoDocumentSeesAnother) {
   std::multiset<std::pair<int, int>> wanted;
   for (std::size_t d = 0; d < lengths.size(); ++d)
     for (int i = 0; i < lengths[d]; ++i)
-      wanted.emplace(1000 * (static_cast<int>(d) + 1) + i, i + 1 < lengths[d] ? 1000 * (static_cast<int>(d) + 1) + i + 1 : 9);
+      wanted.emplace(1000 * (static_cast<int>(d) + 1) + i,
+                     i + 1 < lengths[d] ? 1000 * (static_cast<int>(d) + 1) + i + 1 : 9);
   for (const bool shuffle : {true, false})
     for (const std::int64_t block : {1, 8, 16, 500})
       for (std::uint64_t epoch = 0; epoch < 4; ++epoch) {
-        const BlockPlan plan(counting(lengths), {.block_size = block, .max_tokens = std::max<std::int64_t>(block, 48), .shuffle = shuffle, .end = 9});
+        const BlockPlan plan(counting(lengths), {.block_size = block,
+                                                 .max_tokens = std::max<std::int64_t>(block, 48),
+                                                 .shuffle = shuffle,
+                                                 .end = 9});
         EXPECT_EQ(predictions(plan, epoch), wanted) << block << ' ' << epoch;
       }
   const BlockPlan open(counting({3}), {.block_size = 8, .max_tokens = 8});

@@ -1,4 +1,5 @@
-// token_cache_fuzz.cpp -- any bytes as a cache of tokens: refused, or read, and then every place in it can be asked for.
+// token_cache_fuzz.cpp -- any bytes as a cache of tokens: refused, or read, and then every place in it can be
+// asked for.
 #include <memory>
 #include <string>
 #include <vector>

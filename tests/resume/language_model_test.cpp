@@ -13,7 +13,8 @@
 #include "train/language_model.h"
 #include "train/trainer.h"
 
-// Runs of language modelling: what they learn from, what they write, that they resume to the same bits, and what they refuse.
+// Runs of language modelling: what they learn from, what they write, that they resume to the same bits, and
+// what they refuse.
 namespace glossa::test {
 namespace {
 
@@ -28,20 +29,22 @@ class LanguageModelling : public InFolder {
     options_.output_directory = folder / "run";
     options_.hooks.note = [this](std::string_view line) { notes_.emplace_back(line); };
     std::string text;
-    for (int i = 0; i < 400; ++i) text += fmt::format("{} and {} is {}.\n{}", i, i + 1, 2 * i + 1, i % 7 ? "" : "\n");
+    for (int i = 0; i < 400; ++i)
+      text += fmt::format("{} and {} is {}.\n{}", i, i + 1, 2 * i + 1, i % 7 ? "" : "\n");
     put("sums.txt", text);
   }
   Recipe recipe(const std::vector<std::string>& changes = {}) const {
     Recipe r;
-    for (const std::string& s : {std::string("data.task=language-modeling"), "data.train_file=" + (folder / "sums.txt").native(),
-                                 std::string("data.validation_split_percentage=10"), std::string("data.block_size=24"),
-                                 std::string("data.documents=blank_line"), std::string("tokenizer.vocab_size=280"),
-                                 std::string("model.hidden_size=16"), std::string("model.num_hidden_layers=2"),
-                                 std::string("model.num_attention_heads=2"), std::string("model.max_position_embeddings=32"),
-                                 std::string("train.max_steps=24"), std::string("train.max_tokens=96"), std::string("train.warmup_steps=4"),
-                                 std::string("train.learning_rate=0.01"), std::string("train.eval_steps=12"),
-                                 std::string("train.save_steps=6"), std::string("train.logging_steps=4"),
-                                 std::string("decode.max_new_tokens=10")})
+    for (const std::string& s :
+         {std::string("data.task=language-modeling"), "data.train_file=" + (folder / "sums.txt").native(),
+          std::string("data.validation_split_percentage=10"), std::string("data.block_size=24"),
+          std::string("data.documents=blank_line"), std::string("tokenizer.vocab_size=280"),
+          std::string("model.hidden_size=16"), std::string("model.num_hidden_layers=2"),
+          std::string("model.num_attention_heads=2"), std::string("model.max_position_embeddings=32"),
+          std::string("train.max_steps=24"), std::string("train.max_tokens=96"),
+          std::string("train.warmup_steps=4"), std::string("train.learning_rate=0.01"),
+          std::string("train.eval_steps=12"), std::string("train.save_steps=6"),
+          std::string("train.logging_steps=4"), std::string("decode.max_new_tokens=10")})
       r.set(s);
     for (const std::string& s : changes) r.set(s);
     return r;
@@ -86,8 +89,11 @@ TEST_F(LanguageModelling, LearnsAndLeavesAModelThatOthersRead) {
     EXPECT_TRUE(fs::exists(run / "samples" / "step-000012.txt"));
     EXPECT_EQ(read_json(run / "config.json")["eos_token_id"], 0);
     EXPECT_EQ(read_json(run / "generation_config.json")["do_sample"], true);
-    EXPECT_THAT(read_file(run / "README.md"), AllOf(HasSubstr("pipeline_tag: text-generation"), HasSubstr("perplexity"), HasSubstr("AutoModelForCausalLM")));
-    const Json line = Json::parse(read_file(run / "metrics.jsonl").substr(0, read_file(run / "metrics.jsonl").find('\n')));
+    EXPECT_THAT(read_file(run / "README.md"),
+                AllOf(HasSubstr("pipeline_tag: text-generation"), HasSubstr("perplexity"),
+                      HasSubstr("AutoModelForCausalLM")));
+    const Json line =
+        Json::parse(read_file(run / "metrics.jsonl").substr(0, read_file(run / "metrics.jsonl").find('\n')));
     EXPECT_TRUE(line.contains("loss") && line.contains("tokens_per_second"));
   }
 }
@@ -107,22 +113,26 @@ TEST_F(LanguageModelling, PackedDocumentsAreLearntFromAsIfAlone) {
     writer.begin_document();
     writer.add(ids, text);
     ids.push_back(0);
-    score_tokens(*loaded.model, ids, {.context = static_cast<std::int64_t>(ids.size()), .stride = static_cast<std::int64_t>(ids.size())},
-                 [&](std::span<const ScoredToken> scored) {
-                   for (const ScoredToken& s : scored) sum += s.surprise, ++count;
-                 });
+    score_tokens(
+        *loaded.model, ids,
+        {.context = static_cast<std::int64_t>(ids.size()), .stride = static_cast<std::int64_t>(ids.size())},
+        [&](std::span<const ScoredToken> scored) {
+          for (const ScoredToken& s : scored) sum += s.surprise, ++count;
+        });
   }
   writer.finish("{}");
   const TokenDataset data = TokenDataset::of_memory(bytes);
   const auto all = static_cast<std::int64_t>(data.size());
-  const CausalBatch packed = BlockPlan(data, {.block_size = all, .max_tokens = all, .shuffle = false, .end = 0}).batch(0, 0);
+  const CausalBatch packed =
+      BlockPlan(data, {.block_size = all, .max_tokens = all, .shuffle = false, .end = 0}).batch(0, 0);
   EXPECT_EQ(packed.tokens.sequences.count, 3);
   EXPECT_EQ(counted_labels(packed), count);
   EXPECT_NEAR(loaded.model->loss(packed).item<float>(), sum / static_cast<double>(count), 1e-5);
 }
 
 TEST_F(LanguageModelling, G02_G24_StoppedAtManyStepsItEndsWithTheSameWeights) {
-  const Recipe r = recipe({"model.dropout=0.1", "model.attention_dropout=0.1", "train.ema_decay=0.9", "train.gradient_accumulation_steps=2"});
+  const Recipe r = recipe({"model.dropout=0.1", "model.attention_dropout=0.1", "train.ema_decay=0.9",
+                           "train.gradient_accumulation_steps=2"});
   options_.output_directory = folder / "whole";
   train(r, options_);
   int steps = 0;
@@ -132,7 +142,8 @@ TEST_F(LanguageModelling, G02_G24_StoppedAtManyStepsItEndsWithTheSameWeights) {
   options_.resume = true;
   while (result.stopped) result = train(r, options_);
   EXPECT_EQ(weights(folder / "parts"), weights(folder / "whole"));
-  EXPECT_EQ(read_file(folder / "parts" / "samples" / "step-000024.txt"), read_file(folder / "whole" / "samples" / "step-000024.txt"));
+  EXPECT_EQ(read_file(folder / "parts" / "samples" / "step-000024.txt"),
+            read_file(folder / "whole" / "samples" / "step-000024.txt"));
 }
 
 TEST_F(LanguageModelling, E19_F15_AResumedRunMustSeeTheSameText) {
@@ -147,10 +158,11 @@ TEST_F(LanguageModelling, E19_F15_AResumedRunMustSeeTheSameText) {
 
 TEST_F(LanguageModelling, ChineseJsonLinesByCharactersComeBackAsTheyWere) {
   std::string lines;
-  for (int i = 0; i < 60; ++i) lines += fmt::format("{{\"body\": \"\xE5\xA4\xA9\xE5\x9C\xB0 \xE7\x8E\x84\xE9\xBB\x84\\n{}\"}}\n", i);
+  for (int i = 0; i < 60; ++i)
+    lines += fmt::format("{{\"body\": \"\xE5\xA4\xA9\xE5\x9C\xB0 \xE7\x8E\x84\xE9\xBB\x84\\n{}\"}}\n", i);
   put("zh.jsonl", lines);
-  Recipe r = recipe({"data.train_file=" + (folder / "zh.jsonl").native(), "data.text_column=body", "tokenizer.type=chars",
-                     "tokenizer.min_frequency=1", "data.documents=file"});
+  Recipe r = recipe({"data.train_file=" + (folder / "zh.jsonl").native(), "data.text_column=body",
+                     "tokenizer.type=chars", "tokenizer.min_frequency=1", "data.documents=file"});
   train(r, options_);
   const Tokenizer tokenizer = Tokenizer::load(options_.output_directory);
   const std::string text = "\xE5\xA4\xA9 \xE9\xBB\x84\n 12";
@@ -162,11 +174,13 @@ TEST_F(LanguageModelling, GoesOnFromAModelThatIsThere) {
   train(recipe(), options_);
   const double before = read_json(options_.output_directory / "all_results.json")["eval_loss"].get<double>();
   Recipe r;
-  for (const std::string& s : {std::string("data.task=language-modeling"), "data.train_file=" + (folder / "sums.txt").native(),
-                               std::string("data.validation_split_percentage=10"), std::string("data.block_size=24"),
-                               std::string("data.documents=blank_line"), std::string("train.max_steps=20"), std::string("train.max_tokens=96"),
-                               std::string("train.warmup_steps=2"), std::string("train.learning_rate=1e-3"),
-                               "model.model_name_or_path=" + options_.output_directory.native()})
+  for (const std::string& s :
+       {std::string("data.task=language-modeling"), "data.train_file=" + (folder / "sums.txt").native(),
+        std::string("data.validation_split_percentage=10"), std::string("data.block_size=24"),
+        std::string("data.documents=blank_line"), std::string("train.max_steps=20"),
+        std::string("train.max_tokens=96"), std::string("train.warmup_steps=2"),
+        std::string("train.learning_rate=1e-3"),
+        "model.model_name_or_path=" + options_.output_directory.native()})
     r.set(s);
   options_.output_directory = folder / "on";
   const TrainingResult result = train(r, options_);
@@ -180,7 +194,8 @@ TEST_F(LanguageModelling, GoesOnFromAModelThatIsThere) {
 }
 
 TEST_F(LanguageModelling, AConfigurationMayDescribeTheModel) {
-  put("config.json", R"({"model_type": "gemma2", "vocab_size": 5, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
+  put("config.json",
+      R"({"model_type": "gemma2", "vocab_size": 5, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
       "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8, "max_position_embeddings": 64})");
   Recipe r = recipe();
   r.model = Recipe().model;
@@ -195,20 +210,26 @@ TEST_F(LanguageModelling, AConfigurationMayDescribeTheModel) {
 
 TEST_F(LanguageModelling, F06_F07_TooLittleTextIsRefusedWithNumbers) {
   put("blank.txt", " \n\n");
-  EXPECT_THAT(refusal(recipe({"data.train_file=" + (folder / "blank.txt").native()})).second, HasSubstr("0 documents in 1 file"));
+  EXPECT_THAT(refusal(recipe({"data.train_file=" + (folder / "blank.txt").native()})).second,
+              HasSubstr("0 documents in 1 file"));
   put("short.txt", "a b c");
-  const auto [code, message] = refusal(recipe({"data.train_file=" + (folder / "short.txt").native(), "data.validation_split_percentage=0"}));
+  const auto [code, message] = refusal(
+      recipe({"data.train_file=" + (folder / "short.txt").native(), "data.validation_split_percentage=0"}));
   EXPECT_EQ(code, Code::text_data);
-  EXPECT_THAT(message, AllOf(HasSubstr("6 tokens to train on"), HasSubstr("96"), HasSubstr("train.max_tokens")));
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("6 tokens to train on"), HasSubstr("96"), HasSubstr("train.max_tokens")));
 }
 
 TEST_F(LanguageModelling, F14_F16_RepeatedTextsAreSaid) {
-  put("list.yaml", "data: {task: language-modeling, train_file: [sums.txt, ./sums.txt], valid_file: sums.txt, documents: line, block_size: 8}\n"
-                   "model: {hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 1}\n"
-                   "train: {max_steps: 2, max_tokens: 16, warmup_steps: 0}\n");
+  put("list.yaml",
+      "data: {task: language-modeling, train_file: [sums.txt, ./sums.txt], valid_file: sums.txt, documents: "
+      "line, block_size: 8}\n"
+      "model: {hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 1}\n"
+      "train: {max_steps: 2, max_tokens: 16, warmup_steps: 0}\n");
   train(Recipe::read(folder / "list.yaml"), options_);
-  EXPECT_THAT(notes_, AllOf(Contains(HasSubstr("more than once among the training data")),
-                            Contains(HasSubstr("400 of 400 validation documents are also in the training data"))));
+  EXPECT_THAT(notes_,
+              AllOf(Contains(HasSubstr("more than once among the training data")),
+                    Contains(HasSubstr("400 of 400 validation documents are also in the training data"))));
 }
 
 TEST_F(LanguageModelling, E06_G30_AModelThatMemoryCannotHoldIsRefusedBeforeItIsAllocated) {
@@ -241,7 +262,8 @@ TEST_F(LanguageModelling, G29_KeysThatContradictEachOtherOrAreOfAnotherTaskAreRe
     }
   }
   Recipe translation;
-  translation.set("data.train_source=a"), translation.set("data.train_target=b"), translation.set("data.block_size=3");
+  translation.set("data.train_source=a"), translation.set("data.train_target=b"),
+      translation.set("data.block_size=3");
   try {
     translation.validate();
     ADD_FAILURE();
