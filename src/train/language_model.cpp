@@ -102,12 +102,10 @@ LanguageModelTask::Made LanguageModelTask::fresh(const Recipe& recipe, const Tok
 
 LanguageModelTask::LanguageModelTask(const Recipe& recipe, const TaskOptions& options)
     : recipe_(recipe),
-      made_(pretrained(recipe, options)),
-      corpus_(read_text_corpus(recipe, options, made_.tokenizer)),
-      shape_([&] {
-        if (!made_.model) made_ = fresh(recipe, corpus_.tokenizer);
-        return CausalShape::of(plain(made_.model->config()));
-      }()),
+      base_(pretrained(recipe, options)),
+      corpus_(read_text_corpus(recipe, options, base_.tokenizer)),
+      made_(base_.model ? std::move(base_) : fresh(recipe, corpus_.tokenizer)),
+      shape_(CausalShape::of(plain(made_.model->config()))),
       plan_(corpus_.train.data, block_options(recipe, corpus_)) {
   check(recipe.data.block_size <= made_.model->longest(), Code::recipe,
         "recipe: data.block_size is {}, and the model has {} positions", recipe.data.block_size,

@@ -42,8 +42,9 @@ class LanguageModelTask final : public Task {
   std::string sample(const CausalModel& model) const;
 
   const Recipe recipe_;
-  Made made_;
+  Made base_;  // the model to go on from, until it is `made_`
   TextCorpus corpus_;
+  Made made_;
   CausalShape shape_;
   BlockPlan plan_;
   BatchPosition ahead_;  // of the thread that makes batches
