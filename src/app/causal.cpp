@@ -3,15 +3,9 @@
 #include <memory>
 
 #include "base/unicode.h"
-#include "checkpoint/gguf_model.h"
 #include "data/byte_stream.h"
 
 namespace glossa::app {
-
-LoadedCausalModel load_causal(const std::string& path)  {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored) ? load_causal_directory(path) : load_gguf_model(path);
-}
 
 std::function<bool(std::int32_t)> sequence_breaks(const Tokenizer& tokenizer, const SamplingConfig& sampling) {
   if (sampling.dry_multiplier == 0) return [](std::int32_t) { return false; };

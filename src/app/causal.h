@@ -3,13 +3,10 @@
 #include <functional>
 #include <string>
 
-#include "checkpoint/causal_directory.h"
+#include "checkpoint/gguf_model.h"
 #include "generate/engine.h"
 
 namespace glossa::app {
-
-// A model from a directory or a .gguf file. Errors as load_causal_directory's and load_gguf_model's.
-LoadedCausalModel load_causal(const std::string& path);
 
 // Whether a token's text holds one of the strings that end what DRY compares. It keeps a copy of the tokenizer.
 std::function<bool(std::int32_t)> sequence_breaks(const Tokenizer& tokenizer, const SamplingConfig& sampling);

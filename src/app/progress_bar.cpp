@@ -21,7 +21,10 @@ void to_standard_error(const std::string& text) {
 
 std::string status(const TrainingProgress& p) {
   std::string line = fmt::format("step {}/{}  epoch {:.1f}  loss {:.3f}", p.step, p.max_steps, p.epoch, p.loss);
-  if (p.eval_bleu) line += fmt::format("  BLEU {:.1f}", *p.eval_bleu);
+  if (p.eval_bleu)
+    line += fmt::format("  BLEU {:.1f}", *p.eval_bleu);
+  else if (p.eval_loss)
+    line += fmt::format("  validation {:.3f}", *p.eval_loss);
   return line + fmt::format("  {:.0f} tokens/s  {} left", p.tokens_per_second, clock_time(p.seconds_left));
 }
 

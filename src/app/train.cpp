@@ -54,9 +54,7 @@ std::string command_of(const Options& o) {
 
 OrderedJson summary(const Options& o, const TrainingResult& result) {
   OrderedJson line{{"output_dir", o.output_directory}, {"step", result.step}, {"train_runtime", result.seconds}};
-  if (const auto& t = result.test)
-    line.update(OrderedJson{{"test_bleu", t->bleu}, {"test_bleu_signature", t->bleu_signature},
-                            {"test_bleu_lowercase", t->bleu_lowercase}, {"test_chrf", t->chrf}, {"test_exact", t->exact}});
+  if (result.scores) line.update(result.scores->metrics);
   return line;
 }
 
@@ -65,12 +63,7 @@ void print_result(const Options& o, const TrainingResult& result) {
   if (o.json) {
     out.write(to_line(summary(o, result)));
   } else {
-    if (const auto& t = result.test) {
-      out.write(fmt::format("BLEU  {:.2f}  {}\n", t->bleu, t->bleu_signature));
-      out.write(fmt::format("BLEU  {:.2f}  {}\n", t->bleu_lowercase, t->bleu_lowercase_signature));
-      out.write(fmt::format("chrF2 {:.2f}  {}\n", t->chrf, t->chrf_signature));
-      out.write(fmt::format("exact {:.2f} %\n", 100 * t->exact));
-    }
+    if (result.scores) out.write(result.scores->text);
     out.write(fmt::format("The model is in {} after {} steps, {} of training.\n", o.output_directory, result.step, clock_time(result.seconds)));
   }
   out.flush();
@@ -108,7 +101,7 @@ void run(Options& o) {
 }  // namespace
 
 void add_train(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("train", "Train a translation model as a recipe says");
+  CLI::App* command = program.add_subcommand("train", "Train a translation or language model as a recipe says");
   auto o = std::make_shared<Options>();
   command->add_option("recipe", o->recipe, "The recipe, a YAML file (see docs/recipes.md)")->type_name("RECIPE");
   command->add_option("-o,--output-dir", o->output_directory, "Where the model and its checkpoints go; default: runs/ and the recipe's name")
@@ -128,6 +121,7 @@ void add_train(CLI::App& program) {
       "Ctrl-C or SIGTERM writes a checkpoint and ends with status 75; a second one ends at once.\n\n"
       "Examples:\n"
       "  glossa train recipes/multi30k-en-de.yaml\n"
+      "  glossa train recipes/shakespeare-char.yaml --set data.train_file=tinyshakespeare.txt\n"
       "  glossa train recipes/reverse-digits.yaml -o /tmp/digits --set train.max_steps=300 --threads 1\n"
       "  glossa train recipes/multi30k-en-de.yaml --resume");
   command->callback([o] { run(*o); });

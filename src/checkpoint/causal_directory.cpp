@@ -58,7 +58,8 @@ std::vector<Token> stop_tokens(std::vector<Token> ids, const Tokenizer& tokenize
 
 LoadedCausalModel load_causal_directory(const fs::path& directory, const LoadOptions& options) {
   const fs::path config_path = directory / "config.json";
-  const Json config = read_configuration(config_path, options.limits);
+  Json config = read_configuration(config_path, options.limits);
+  if (options.change_config) options.change_config(config);
   const TensorDirectory tensors(directory, options.limits);
   std::vector<std::string> offered = tensors.names();
   std::erase_if(offered, [](const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); });  // computed here

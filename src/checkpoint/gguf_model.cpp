@@ -203,7 +203,8 @@ Tensor gguf_weight(const GgufFile& file, const Json& config, const std::string& 
 
 LoadedCausalModel load_gguf_model(const fs::path& path, const LoadOptions& options) {
   const GgufFile file(path, options.limits);
-  const Json config = gguf_config(file);
+  Json config = gguf_config(file);
+  if (options.change_config) options.change_config(config);
   LoadedCausalModel loaded{.parameters = std::make_unique<ParameterList>(ParameterList::Options{
                                .source = [&](const std::string& name) { return gguf_weight(file, config, name); },
                                .origin = shown(path),
@@ -222,6 +223,11 @@ LoadedCausalModel load_gguf_model(const fs::path& path, const LoadOptions& optio
     if (file.metadata().has(key)) ends.push_back(static_cast<Token>(file.metadata().integer(key, {0, vocabulary - 1})));
   loaded.stop_tokens = stop_tokens(std::move(ends), loaded.tokenizer, vocabulary);
   return loaded;
+}
+
+LoadedCausalModel load_causal(const fs::path& path, const LoadOptions& options) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored) ? load_causal_directory(path, options) : load_gguf_model(path, options);
 }
 
 }  // namespace glossa
