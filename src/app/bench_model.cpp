@@ -85,7 +85,7 @@ double weight_bytes(const ParameterList& parameters) {
 
 void bench_model(const ModelBench& o) {
   const auto started = Clock::now();
-  const LoadedCausalModel loaded = load_causal(o.model);
+  const LoadedCausalModel loaded = load_causal(o.files);
   const CausalModel& model = *loaded.model;
   const double load_seconds = seconds_since(started);
   check(o.prompt < model.longest() && o.generate < model.longest(), Code::bad_value,
@@ -106,7 +106,7 @@ void bench_model(const ModelBench& o) {
   const double read = weight_bytes(*loaded.parameters) * median(decode) / median(bandwidth);
   StandardOutput out;
   if (o.json) {
-    out.write(to_line(OrderedJson{{"model", o.model},
+    out.write(to_line(OrderedJson{{"model", o.files.model},
                                   {"prompt", o.prompt},
                                   {"generate", o.generate},
                                   {"batch", o.batch},
@@ -123,7 +123,7 @@ void bench_model(const ModelBench& o) {
     const auto row = [&out](const std::string& what, double rate, const std::string& more) {
       out.write(fmt::format("{:<42} {:>10.1f} tokens/s{}\n", what, rate, more));
     };
-    out.write(fmt::format("{} ({}, {} threads)\n", o.model, cpu::name_of(cpu::instruction_set()), thread_count()));
+    out.write(fmt::format("{} ({}, {} threads)\n", o.files.model, cpu::name_of(cpu::instruction_set()), thread_count()));
     row(fmt::format("read a prompt of {} tokens", o.prompt), median(prefill), "");
     row(fmt::format("write {} tokens", o.generate), median(decode),
         fmt::format("   {:.0f} % of the bandwidth of {:.1f} GB/s", 100 * read, median(bandwidth) / 1e9));

@@ -1,12 +1,13 @@
 // bench_model.h -- the speed of a language model from a file: reading a prompt, writing one text, writing many.
 #pragma once
 #include <cstdint>
-#include <string>
+
+#include "app/causal.h"
 
 namespace glossa::app {
 
 struct ModelBench {
-  std::string model;
+  ModelOptions files;
   std::int64_t prompt = 512, generate = 64, batch = 32;
   int runs = 5;
   bool json = false;

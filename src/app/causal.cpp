@@ -1,11 +1,25 @@
 #include "app/causal.h"
 
+#include <CLI/CLI.hpp>
 #include <memory>
 
+#include "app/command.h"
 #include "base/unicode.h"
 #include "data/byte_stream.h"
 
 namespace glossa::app {
+
+void add_model_options(CLI::App& command, ModelOptions& o) {
+  command.add_option("-m,--model", o.model, "A model: a directory, or a file of GGUF, torch.save or llama2.c")->type_name("MODEL")->required();
+  command.add_option("--tokenizer", o.tokenizer, "A tokenizer in the place of the model's own: a directory or a file; llama2.c's .bin too")
+      ->type_name("PATH");
+}
+
+LoadedCausalModel load_causal(const ModelOptions& o) {
+  LoadedCausalModel loaded = load_causal_model(o.model, {}, o.tokenizer);
+  for (const std::string& line : loaded.notes) note(line);
+  return loaded;
+}
 
 std::function<bool(std::int32_t)> sequence_breaks(const Tokenizer& tokenizer, const SamplingConfig& sampling) {
   if (sampling.dry_multiplier == 0) return [](std::int32_t) { return false; };

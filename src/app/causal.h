@@ -3,10 +3,23 @@
 #include <functional>
 #include <string>
 
-#include "checkpoint/gguf_model.h"
+#include "checkpoint/causal_model.h"
 #include "generate/engine.h"
 
+namespace CLI {
+class App;
+}
+
 namespace glossa::app {
+
+// What --model and --tokenizer say.
+struct ModelOptions {
+  std::string model, tokenizer;
+};
+void add_model_options(CLI::App& command, ModelOptions& options);
+
+// The model that they name, with its notes printed.
+LoadedCausalModel load_causal(const ModelOptions& options);
 
 // Whether a token's text holds one of the strings that end what DRY compares. It keeps a copy of the tokenizer.
 std::function<bool(std::int32_t)> sequence_breaks(const Tokenizer& tokenizer, const SamplingConfig& sampling);

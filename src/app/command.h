@@ -16,6 +16,8 @@ void add_train(CLI::App& program);
 void add_translate(CLI::App& program);
 void add_generate(CLI::App& program);
 void add_perplexity(CLI::App& program);
+void add_convert(CLI::App& program);
+void add_verify(CLI::App& program);
 void add_score(CLI::App& program);
 void add_tokenizer(CLI::App& program);
 void add_inspect(CLI::App& program);

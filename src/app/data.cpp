@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "data/preview.h"
-#include "checkpoint/gguf_model.h"
+#include "checkpoint/model_source.h"
 #include "train/corpus.h"
 #include "train/text_corpus.h"
 
@@ -61,7 +61,7 @@ void preview_pairs(const Recipe& recipe, const Options& o) {
 void preview_documents(const Recipe& recipe, const Options& o) {
   const std::string& base = recipe.model.model_name_or_path;
   std::optional<Tokenizer> given;
-  if (!base.empty()) given = load_causal(base).tokenizer;
+  if (!base.empty()) given = open_model(base).tokenizer;
   const TextCorpus corpus = read_text_corpus(recipe, {.note = note}, given);
   const BlockPlan plan(corpus.train.data, block_options(recipe, corpus));
   StandardOutput out;

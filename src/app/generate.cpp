@@ -17,7 +17,8 @@ namespace glossa::app {
 namespace {
 
 struct Options {
-  std::string model, prompt, file, input;
+  ModelOptions model;
+  std::string prompt, file, input;
   std::int32_t predict = -1, log_probabilities = 0;
   bool json = false, ignore_eos = false, no_special = false, special = false;
   std::vector<std::string> stop;
@@ -83,7 +84,6 @@ void run(const Options& o) {
   const std::vector<std::string> prompts = prompts_of(o);
   const auto started = Clock::now();
   const LoadedCausalModel loaded = load_causal(o.model);
-  for (const std::string& line : loaded.notes) note(line);
   const double load_seconds = seconds_since(started);
   const std::function<bool(std::int32_t)> breaks = sequence_breaks(loaded.tokenizer, o.sampling);
   Engine engine(*loaded.model, breaks, o.engine);
@@ -153,7 +153,7 @@ void run(const Options& o) {
 void add_generate(CLI::App& program) {
   CLI::App* c = program.add_subcommand("generate", "Continue text with a language model");
   auto o = std::make_shared<Options>();
-  c->add_option("-m,--model", o->model, "A model: a directory or a .gguf file")->type_name("MODEL")->required();
+  add_model_options(*c, o->model);
   c->add_option("-p,--prompt", o->prompt, "The text to go on from")->type_name("TEXT");
   c->add_option("-f,--file", o->file, "A file that holds it; a .jsonl file: many, {\"prompt\": TEXT} a line, decoded together")->type_name("FILE");
   c->add_option("input", o->input, "The same; - is standard input")->type_name("FILE");

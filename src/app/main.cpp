@@ -128,6 +128,8 @@ int run(int argc, char** argv) {
   app::add_translate(program);
   app::add_generate(program);
   app::add_perplexity(program);
+  app::add_convert(program);
+  app::add_verify(program);
   app::add_score(program);
   app::add_tokenizer(program);
   app::add_inspect(program);

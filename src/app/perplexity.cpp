@@ -15,7 +15,8 @@ namespace glossa::app {
 namespace {
 
 struct Options {
-  std::string model, file;
+  ModelOptions model;
+  std::string file;
   PerplexityOptions how;
   bool json = false, per_token = false;
 };
@@ -23,7 +24,6 @@ struct Options {
 void run(Options o) {
   const std::string text = read_text(o.file);
   const LoadedCausalModel loaded = load_causal(o.model);
-  for (const std::string& line : loaded.notes) note(line);
   const std::vector<Token> tokens = loaded.tokenizer.encode(text, o.how.stride == 0);
   // What the tokenizer puts before a text is put before each piece.
   const std::vector<Token> empty = loaded.tokenizer.encode("", true);
@@ -53,7 +53,7 @@ void run(Options o) {
   const double deviation = count > 1 ? std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1)) * perplexity : 0;
   // Bits of all tokens if each were as surprising as those scored, for each byte of the text.
   const double bits = mean / std::log(2.0) * static_cast<double>(tokens.size()) / static_cast<double>(text.size());
-  check(std::isfinite(perplexity), Code::nonfinite, "{}: the model's predictions are not finite numbers", o.model);
+  check(std::isfinite(perplexity), Code::nonfinite, "{}: the model's predictions are not finite numbers", o.model.model);
   if (o.json)
     out.write(to_line({{"perplexity", perplexity}, {"standard_error", deviation}, {"tokens", count}, {"negative_log_likelihood", mean},
                        {"bits_per_byte", bits}, {"seconds", seconds}}));
@@ -67,7 +67,7 @@ void run(Options o) {
 void add_perplexity(CLI::App& program) {
   CLI::App* c = program.add_subcommand("perplexity", "How surprised a language model is by a text");
   auto o = std::make_shared<Options>();
-  c->add_option("-m,--model", o->model, "A model: a directory or a .gguf file")->type_name("MODEL")->required();
+  add_model_options(*c, o->model);
   c->add_option("file", o->file, "The text, plain or as .gz or .zst; - is standard input")->type_name("FILE")->required();
   c->add_option("-c,--ctx-size", o->how.context, "Tokens of a piece, of which the later half is scored")
       ->type_name("N")->check(whole_number(2, 1 << 30))->capture_default_str();

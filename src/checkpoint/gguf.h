@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "checkpoint/gguf_metadata.h"
+#include "checkpoint/tensor_table.h"
 #include "tensor/tensor.h"
 
 namespace glossa {
@@ -76,11 +77,7 @@ void check_token_tables(const GgufMetadata& metadata, const Limits& limits = {})
 
 // ---- writing ----
 
-struct GgufTensorPlan {
-  std::string name;
-  Shape shape;  // a scalar becomes [1]
-  DType type = DType::f32;
-};
+using GgufTensorPlan = TensorPlan;  // a scalar becomes [1]
 
 // Writes a file of version 3 piece by piece: the header at once, then each tensor as it is added, so that
 // they need not be in memory together. The same input gives the same bytes. What the reader above would

@@ -1,12 +1,9 @@
 #include "checkpoint/gguf_model.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "base/error.h"
-#include "checkpoint/gguf_tokenizer.h"
-#include "models/all.h"
+#include "checkpoint/gguf_rotary.h"
 #include "models/config_keys.h"
 
 namespace glossa {
@@ -14,54 +11,21 @@ namespace {
 
 struct Architecture {
   const char *name, *model_type;
-  bool interleaved;  // rotary pairs are neighbours in rows of queries and keys, not halves of heads
 };
-constexpr Architecture kArchitectures[] = {{"gemma2", "gemma2", false}, {"gemma3", "gemma3_text", false}, {"gpt2", "gpt2", false},
-                                           {"llama", "llama", true},    {"phi3", "phi3", false},          {"qwen2", "qwen2", false},
-                                           {"qwen3", "qwen3", false}};
+// Of several models of one architecture the first is what its files are read as.
+constexpr Architecture kArchitectures[] = {{"gemma2", "gemma2"}, {"gemma3", "gemma3_text"}, {"gpt2", "gpt2"},   {"llama", "llama"},
+                                           {"llama", "mistral"}, {"phi3", "phi3"},          {"qwen2", "qwen2"}, {"qwen3", "qwen3"}};
 
 const Architecture& architecture_of(const GgufFile& file) {
   const std::string& name = file.metadata().text("general.architecture");
   std::string known;
+  const char* last = "";
   for (const Architecture& a : kArchitectures) {
     if (name == a.name) return a;
-    known += (known.empty() ? "" : ", ") + std::string(a.name);
+    if (a.name != std::string_view(last)) known += (known.empty() ? "" : ", ") + std::string(a.name);
+    last = a.name;
   }
   fail(Code::config, "{}: the architecture {} is not supported; supported: {}", shown(file.path()), quoted(name), known);
-}
-
-// Numbers of a vector of the file.
-std::vector<double> numbers(const Tensor& t) {
-  const Tensor f = t.to(DType::f32).contiguous();
-  return {f.data<float>(), f.data<float>() + f.elements()};
-}
-
-Json rope_parameters(const GgufFile& file, const std::string& prefix, std::int64_t head_dim) {
-  const GgufMetadata& m = file.metadata();
-  Json j = {{"rope_theta", m.number_or(prefix + "rope.freq_base", 10000, {1e-3, 1e12})}, {"rope_type", "default"}};
-  const std::int64_t turned = m.integer_or(prefix + "rope.dimension_count", head_dim, {2, 4096});
-  j["partial_rotary_factor"] = static_cast<double>(turned) / static_cast<double>(head_dim);
-  const std::string kind = m.text_or(prefix + "rope.scaling.type", "none");
-  if (kind == "linear" || kind == "yarn") {
-    j["rope_type"] = kind;
-    j["factor"] = m.number_or(prefix + "rope.scaling.factor", 1, {1e-3, 1e6});
-    if (m.has(prefix + "rope.scaling.original_context_length"))
-      j["original_max_position_embeddings"] = m.integer(prefix + "rope.scaling.original_context_length", {1, 1 << 30});
-  } else if (kind != "none" && kind != "longrope") {
-    fail(Code::config, "{}: {}rope.scaling.type is {}; supported: none, linear, yarn, longrope", shown(file.path()), prefix, quoted(kind));
-  }
-  if (const Tensor lengthened = file.find("rope_factors_long.weight"), usual = file.find("rope_factors_short.weight"); lengthened && usual) {
-    j["rope_type"] = "longrope";
-    j["long_factor"] = numbers(lengthened), j["short_factor"] = numbers(usual);
-    j["original_max_position_embeddings"] = m.integer(prefix + "rope.scaling.original_context_length", {1, 1 << 30});
-    if (m.has(prefix + "rope.scaling.attn_factor")) j["attention_factor"] = m.number(prefix + "rope.scaling.attn_factor", {1e-3, 1e3});
-  } else if (const Tensor divisors = file.find("rope_freqs.weight")) {
-    // Llama 3's scaling, written out for each frequency: as one list for all lengths.
-    j["rope_type"] = "longrope";
-    j["long_factor"] = j["short_factor"] = numbers(divisors);
-    j["factor"] = 1, j["attention_factor"] = 1;
-  }
-  return j;
 }
 
 Json gpt2_config(const GgufFile& file, std::int64_t vocabulary) {
@@ -73,77 +37,67 @@ Json gpt2_config(const GgufFile& file, std::int64_t vocabulary) {
           {"n_layer", m.integer("gpt2.block_count", {1, kMostLayers})},
           {"n_head", m.integer("gpt2.attention.head_count", {1, kMostWidth})},
           {"n_inner", m.integer("gpt2.feed_forward_length", {1, 8 * kMostWidth})},
-          {"layer_norm_epsilon", m.number("gpt2.attention.layer_norm_epsilon", {0, 1})},
+          {"layer_norm_epsilon", gguf_number(m, "gpt2.attention.layer_norm_epsilon", 1e-5, {0, 1})},
           {"tie_word_embeddings", file.info("output.weight") == nullptr}};
 }
 
-struct Rename {
-  std::string_view hugging_face, gguf;
-};
-constexpr Rename kOutside[] = {{"model.embed_tokens.weight", "token_embd.weight"}, {"model.norm.weight", "output_norm.weight"},
-                               {"lm_head.weight", "output.weight"},               {"transformer.wte.weight", "token_embd.weight"},
-                               {"transformer.wpe.weight", "position_embd.weight"}, {"transformer.ln_f.weight", "output_norm.weight"},
-                               {"transformer.ln_f.bias", "output_norm.bias"}};
-constexpr Rename kInLayers[] = {{"self_attn.q_proj", "attn_q"},       {"self_attn.k_proj", "attn_k"},
-                                {"self_attn.v_proj", "attn_v"},       {"self_attn.qkv_proj", "attn_qkv"},
-                                {"self_attn.o_proj", "attn_output"},  {"self_attn.q_norm", "attn_q_norm"},
-                                {"self_attn.k_norm", "attn_k_norm"},  {"mlp.gate_proj", "ffn_gate"},
-                                {"mlp.up_proj", "ffn_up"},            {"mlp.gate_up_proj", "ffn_up"},
-                                {"mlp.down_proj", "ffn_down"},        {"input_layernorm", "attn_norm"},
-                                {"post_attention_layernorm", "ffn_norm"}, {"pre_feedforward_layernorm", "ffn_norm"},
-                                {"post_feedforward_layernorm", "post_ffw_norm"},
-                                {"ln_1", "attn_norm"},                {"ln_2", "ffn_norm"},
-                                {"attn.c_attn", "attn_qkv"},          {"attn.c_proj", "attn_output"},
-                                {"mlp.c_fc", "ffn_up"},               {"mlp.c_proj", "ffn_down"}};
-
-// "" for a name that no tensor of a GGUF file answers to.
-std::string gguf_name(const std::string& name, bool gemma) {
-  for (const auto& [from, to] : kOutside)
-    if (name == from) return std::string(to);
-  for (const std::string_view prefix : {"model.layers.", "transformer.h."}) {
-    if (!name.starts_with(prefix)) continue;
-    const std::size_t dot = name.find('.', prefix.size()), last = name.rfind('.');
-    if (dot == name.npos || last <= dot) return "";
-    const std::string layer = name.substr(prefix.size(), dot - prefix.size()), part = name.substr(dot + 1, last - dot - 1);
-    if (gemma && part == "post_attention_layernorm") return "blk." + layer + ".post_attention_norm" + name.substr(last);
-    for (const auto& [from, to] : kInLayers)
-      if (part == from) return "blk." + layer + "." + std::string(to) + name.substr(last);
+// Which layers see a window: said by name, or every so many one sees everything.
+void put_layer_types(const GgufMetadata& m, const std::string& key, std::int64_t layers, std::int64_t usual, Json& j) {
+  std::vector<std::int64_t> windowed;
+  const GgufValue* const value = m.find(key);
+  if (const auto* array = value ? std::get_if<GgufArray>(value) : nullptr) {
+    if (array->type() != GgufType::boolean) m.integers(key, {0, 1});  // whether it is what it must be
+    for (std::uint64_t i = 0; i < array->size(); ++i) windowed.push_back(array->integer(i));
+    check(static_cast<std::int64_t>(windowed.size()) == layers, Code::config, "{}: {} has {} values, and there are {} layers", m.origin(),
+          key, windowed.size(), layers);
+  } else {
+    const std::int64_t every = m.integer_or(key, usual, {0, kMostLayers});
+    for (std::int64_t i = 1; i <= layers; ++i) windowed.push_back(every == 0 || i % every != 0);
   }
-  return "";
+  for (const std::int64_t w : windowed) j["layer_types"].push_back(w ? "sliding_attention" : "full_attention");
 }
 
-// Rows of each head from neighbours to halves: row 2 j + i of a head becomes row i * dim / 2 + j.
-Tensor halves(const Tensor& t, std::int64_t heads) {
-  const Tensor x = t.contiguous();
-  const std::int64_t rows = x.size(0), dim = rows / heads;
-  check(rows % heads == 0 && dim % 2 == 0, Code::weights, "{} rows of queries or keys are not {} heads of even size", rows, heads);
-  Tensor y = Tensor::empty(x.shape(), x.dtype());
-  const std::size_t row_bytes = x.bytes() / static_cast<std::size_t>(rows);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t head = r / dim, place = r % dim, from = head * dim + 2 * (place % (dim / 2)) + place / (dim / 2);
-    std::memcpy(static_cast<char*>(y.raw()) + static_cast<std::size_t>(r) * row_bytes,
-                static_cast<const char*>(x.raw()) + static_cast<std::size_t>(from) * row_bytes, row_bytes);
+void put_gemma(const GgufFile& file, const std::string& architecture, const Json& rope, Json& j) {
+  const GgufMetadata& m = file.metadata();
+  const std::string prefix = architecture + ".";
+  const bool second = architecture == "gemma2";
+  const std::int64_t layers = j.at("num_hidden_layers");
+  j["query_pre_attn_scalar"] = gemma_score_scale(second, layers, j.at("hidden_size"), j.at("num_attention_heads"), j.at("head_dim"));
+  if (second) {
+    check(!j.at("sliding_window").is_null(), Code::config, "{}: {}attention.sliding_window is missing", shown(file.path()), prefix);
+    j["attn_logit_softcapping"] = gguf_number(m, prefix + "attn_logit_softcapping", 50, {1e-3, 1e6});
+    j["final_logit_softcapping"] = gguf_number(m, prefix + "final_logit_softcapping", 30, {1e-3, 1e6});
+  } else {
+    if (m.has(prefix + "final_logit_softcapping"))
+      j["final_logit_softcapping"] = gguf_number(m, prefix + "final_logit_softcapping", 30, {1e-3, 1e6});
+    const double local = gguf_number(m, prefix + "rope.freq_base_swa", 10000, {1e-3, 1e12});
+    j["rope_parameters"] = {{"full_attention", rope}, {"sliding_attention", {{"rope_theta", local}, {"rope_type", "default"}}}};
   }
-  return y;
-}
-
-Tensor transposed(const Tensor& t) {
-  const Tensor x = t.to(DType::f32).contiguous();
-  Tensor y = Tensor::empty({x.size(1), x.size(0)});
-  for (std::int64_t r = 0; r < y.size(0); ++r)
-    for (std::int64_t c = 0; c < y.size(1); ++c) y.data<float>()[r * y.size(1) + c] = x.data<float>()[c * x.size(1) + r];
-  return y;
+  // Without a window, as some have it, all layers see everything.
+  const bool windows = !j.at("sliding_window").is_null();
+  if (!windows) j["sliding_window"] = 4096;
+  put_layer_types(m, prefix + "attention.sliding_window_pattern", layers, windows ? second ? 2 : 6 : 1, j);
 }
 
 }  // namespace
 
+double gemma_score_scale(bool second, std::int64_t layers, std::int64_t width, std::int64_t heads, std::int64_t head_dim) {
+  return static_cast<double>(layers == (second ? 46 : 62) ? width / heads : head_dim);
+}
+
+std::string gguf_architecture(const std::string& model_type, const std::string& origin) {
+  for (const Architecture& a : kArchitectures)
+    if (model_type == a.model_type) return a.name;
+  fail(Code::config, "{}: GGUF files have no architecture for model_type {}", origin, quoted(model_type));
+}
+
 Json gguf_config(const GgufFile& file) {
   const Architecture& architecture = architecture_of(file);
   const GgufMetadata& m = file.metadata();
-  const std::string prefix = std::string(architecture.name) + ".";
+  const std::string name = architecture.name, prefix = name + ".";
   const GgufTensorInfo* embedding = file.info("token_embd.weight");
   check(embedding && embedding->rank == 2, Code::weights, "{}: token_embd.weight is missing", shown(file.path()));
-  if (architecture.model_type == std::string_view("gpt2")) return gpt2_config(file, embedding->dims[0]);
+  if (name == "gpt2") return gpt2_config(file, embedding->dims[0]);
 
   const std::int64_t heads = m.integer(prefix + "attention.head_count", {1, kMostWidth});
   const std::int64_t width = m.integer(prefix + "embedding_length", {1, kMostWidth});
@@ -157,77 +111,19 @@ Json gguf_config(const GgufFile& file) {
             {"num_key_value_heads", m.integer_or(prefix + "attention.head_count_kv", heads, {1, kMostWidth})},
             {"head_dim", head_dim},
             {"max_position_embeddings", m.integer(prefix + "context_length", {1, 1 << 30})},
-            {"rms_norm_eps", m.number(prefix + "attention.layer_norm_rms_epsilon", {0, 1})},
+            {"rms_norm_eps", gguf_number(m, prefix + "attention.layer_norm_rms_epsilon", 1e-6, {0, 1})},
             {"tie_word_embeddings", file.info("output.weight") == nullptr},
             {"sliding_window", nullptr}};
-  const bool gemma = std::string_view(architecture.name).starts_with("gemma");
-  const Json rope = rope_parameters(file, prefix, head_dim);
-  if (architecture.model_type == std::string_view("llama"))
-    j["attention_bias"] = file.info("blk.0.attn_q.bias") != nullptr, j["mlp_bias"] = file.info("blk.0.ffn_down.bias") != nullptr;
-  if (const std::int64_t window = m.integer_or(prefix + "attention.sliding_window", 0, {0, 1 << 30}); window > 0)
-    j["sliding_window"] = window;
+  m.number(prefix + "attention.layer_norm_rms_epsilon");  // it must be there
+  const Json rope = gguf_rope_parameters(file, prefix, head_dim);
   j["rope_parameters"] = rope;
-  if (!gemma) return j;
-  check(!j["sliding_window"].is_null(), Code::config, "{}: {}attention.sliding_window is missing", shown(file.path()), prefix);
-  j["query_pre_attn_scalar"] = head_dim;
-  if (architecture.model_type == std::string_view("gemma2")) {
-    j["attn_logit_softcapping"] = m.number_or(prefix + "attn_logit_softcapping", 50, {1e-3, 1e6});
-    j["final_logit_softcapping"] = m.number_or(prefix + "final_logit_softcapping", 30, {1e-3, 1e6});
-  } else {
-    j["rope_parameters"] = {{"full_attention", rope},
-                            {"sliding_attention",
-                             {{"rope_theta", m.number_or(prefix + "rope.freq_base_swa", 10000, {1e-3, 1e12})}, {"rope_type", "default"}}}};
+  if (const std::int64_t window = m.integer_or(prefix + "attention.sliding_window", 0, {0, 1 << 30}); window > 0) j["sliding_window"] = window;
+  if (name == "llama") {
+    if (!j["sliding_window"].is_null()) j["model_type"] = "mistral";
+    j["attention_bias"] = file.info("blk.0.attn_q.bias") != nullptr, j["mlp_bias"] = file.info("blk.0.ffn_down.bias") != nullptr;
   }
+  if (name.starts_with("gemma")) put_gemma(file, name, rope, j);
   return j;
-}
-
-Tensor gguf_weight(const GgufFile& file, const Json& config, const std::string& name) {
-  const std::string type = config.at("model_type");
-  const bool gemma = type.starts_with("gemma");
-  const std::string gguf = gguf_name(name, gemma);
-  Tensor t = gguf.empty() ? Tensor() : file.find(gguf);
-  if (!t) return t;
-  if (architecture_of(file).interleaved) {
-    if (name.find(".q_proj.") != name.npos) return halves(t, config.at("num_attention_heads"));
-    if (name.find(".k_proj.") != name.npos) return halves(t, config.at("num_key_value_heads"));
-  }
-  if (gemma && name.find("norm.weight") != name.npos) {  // gains, where Hugging Face keeps their distance from one
-    Tensor less = Tensor::empty(t.shape());
-    const Tensor gains = t.to(DType::f32).contiguous();
-    for (std::int64_t i = 0; i < gains.elements(); ++i) less.data<float>()[i] = gains.data<float>()[i] - 1;
-    return less;
-  }
-  const bool conv = type == "gpt2" && t.rank() == 2 && name.starts_with("transformer.h.");
-  return conv ? transposed(t) : t;
-}
-
-LoadedCausalModel load_gguf_model(const fs::path& path, const LoadOptions& options) {
-  const GgufFile file(path, options.limits);
-  Json config = gguf_config(file);
-  if (options.change_config) options.change_config(config);
-  LoadedCausalModel loaded{.parameters = std::make_unique<ParameterList>(ParameterList::Options{
-                               .source = [&](const std::string& name) { return gguf_weight(file, config, name); },
-                               .origin = shown(path),
-                               .training = options.training,
-                               .device = options.device,
-                               .keep_narrow = true}),
-                           .model = nullptr,
-                           .tokenizer = gguf_tokenizer(file),
-                           .stop_tokens = {}};
-  loaded.model = make_causal_model(config, shown(path), *loaded.parameters);
-  const std::int64_t vocabulary = loaded.model->vocabulary();
-  check(loaded.tokenizer.size() <= vocabulary, Code::tokenizer, "{}: {} tokens, and the embedding has {} rows", shown(path),
-        loaded.tokenizer.size(), vocabulary);
-  std::vector<Token> ends;
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"})
-    if (file.metadata().has(key)) ends.push_back(static_cast<Token>(file.metadata().integer(key, {0, vocabulary - 1})));
-  loaded.stop_tokens = stop_tokens(std::move(ends), loaded.tokenizer, vocabulary);
-  return loaded;
-}
-
-LoadedCausalModel load_causal(const fs::path& path, const LoadOptions& options) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored) ? load_causal_directory(path, options) : load_gguf_model(path, options);
 }
 
 }  // namespace glossa

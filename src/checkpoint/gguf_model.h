@@ -1,20 +1,33 @@
-// gguf_model.h -- a GGUF file as a decoder-only language model that can be used: its metadata as the config.json of Hugging
-// Face's model, its tensors under that model's names.
+// gguf_model.h -- a GGUF file as a decoder-only language model: its metadata as the config.json of Hugging Face's model, and
+// the other way round.
 #pragma once
-#include "checkpoint/causal_directory.h"
+#include <string>
+#include <vector>
+
+#include "base/json.h"
 #include "checkpoint/gguf_file.h"
 
 namespace glossa {
 
-// Weights of block types stay what they are. Error(config) for an architecture that this program does not have.
-LoadedCausalModel load_gguf_model(const fs::path& path, const LoadOptions& options = {});
+// general.architecture of the models of a model_type. Error(config) for one that is not there.
+std::string gguf_architecture(const std::string& model_type, const std::string& origin);
 
-// A directory or a .gguf file, as it is.
-LoadedCausalModel load_causal(const fs::path& path, const LoadOptions& options = {});
+// query_pre_attn_scalar of Gemma 2 (`second`) and 3, which files do not say: that of the largest model is another.
+double gemma_score_scale(bool second, std::int64_t layers, std::int64_t width, std::int64_t heads, std::int64_t head_dim);
 
-// The parts of load_gguf_model: the configuration, and where the weights come from.
+// ---- reading ----
+
+// Error(config) for an architecture that this program does not have.
 Json gguf_config(const GgufFile& file);
-// The tensor that Hugging Face's model calls `name`; no tensor if there is none.
-Tensor gguf_weight(const GgufFile& file, const Json& config, const std::string& name);
+
+// ---- writing ----
+
+struct GgufModelKeys {
+  GgufMetadata metadata;   // of the architecture
+  NamedTensors tensors;    // of rotary positions, which Hugging Face has in its configuration
+  std::vector<std::string> notes;  // on what llama.cpp does otherwise
+};
+// Error(config) names what the format cannot say.
+GgufModelKeys gguf_keys(const Json& config, const std::string& origin);
 
 }  // namespace glossa

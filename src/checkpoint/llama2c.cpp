@@ -1,5 +1,6 @@
 #include "checkpoint/llama2c.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -73,14 +74,14 @@ class Reader {
   Reader(Bytes file, std::string_view origin, const Limits& limits)
       : file_(file), origin_(origin), limits_(limits) {}
 
-  Llama2cModel read() {
+  Llama2cLayout read() {
     check(!file_.empty(), Code::empty, "{}: file is empty", origin_);
     read_header();
-    const std::vector<Part> parts = parts_of(model_.config, model_.version);
+    const std::vector<Part> parts = parts_of(layout_.config, layout_.version);
     check_size(parts);
     for (const Part& part : parts)
-      for (std::int64_t layer = 0; layer < count(part); ++layer) read_tensor(part, layer);
-    return std::move(model_);
+      for (std::int64_t layer = 0; layer < count(part); ++layer) list_tensor(part, layer);
+    return std::move(layout_);
   }
 
  private:
@@ -96,18 +97,18 @@ class Reader {
     at_ += sizeof value;
     return value;
   }
-  std::int64_t count(const Part& part) const { return part.in_layers ? model_.config.num_hidden_layers : 1; }
+  std::int64_t count(const Part& part) const { return part.in_layers ? layout_.config.num_hidden_layers : 1; }
 
   void read_header() {
     if (file_.size() < kLegacyHeader) refuse("{} bytes are too few", file_.size());
     if (take<std::uint32_t>() == kMagic) {
-      model_.version = take<std::int32_t>();
-      if (model_.version != 1 && model_.version != 2) refuse("version {}; 1 and 2 are read", model_.version);
-      if (file_.size() < kHeader) refuse("{} bytes are too few for version {}", file_.size(), model_.version);
+      layout_.version = take<std::int32_t>();
+      if (layout_.version != 1 && layout_.version != 2) refuse("version {}; 1 and 2 are read", layout_.version);
+      if (file_.size() < kHeader) refuse("{} bytes are too few for version {}", file_.size(), layout_.version);
     } else {
       at_ = 0;
     }
-    Llama2cConfig& c = model_.config;
+    Llama2cConfig& c = layout_.config;
     // Bounds that keep every product of sizes below far within 64 bits, and that no model comes near.
     c.hidden_size = field("dim", 1 << 20);
     c.intermediate_size = field("hidden_dim", 1 << 22);
@@ -120,7 +121,7 @@ class Reader {
       refuse("dim {} and n_heads {} do not give heads of an even size", c.hidden_size, c.num_attention_heads);
     if (c.num_attention_heads % c.num_key_value_heads != 0)
       refuse("n_heads {} is no multiple of n_kv_heads {}", c.num_attention_heads, c.num_key_value_heads);
-    if (model_.version > 0) read_rest_of_header();
+    if (layout_.version > 0) read_rest_of_header();
   }
 
   std::int64_t field(std::string_view name, std::int64_t most) {
@@ -132,23 +133,23 @@ class Reader {
   void read_vocabulary() {
     const std::int64_t value = take<std::int32_t>();
     const bool negative = value < 0;
-    if (negative && model_.version > 0) refuse("vocab_size is {}", value);
-    model_.config.vocab_size = negative ? -value : value;
-    model_.config.tie_word_embeddings = !negative;
-    if (value == 0 || model_.config.vocab_size > static_cast<std::int64_t>(limits_.vocabulary))
+    if (negative && layout_.version > 0) refuse("vocab_size is {}", value);
+    layout_.config.vocab_size = negative ? -value : value;
+    layout_.config.tie_word_embeddings = !negative;
+    if (value == 0 || layout_.config.vocab_size > static_cast<std::int64_t>(limits_.vocabulary))
       refuse("vocab_size is {}; up to {} is allowed", value, limits_.vocabulary);
   }
 
   void read_rest_of_header() {
     const auto shared = take<std::uint8_t>();
     if (shared > 1) refuse("shared_classifier is {}; 0 and 1 are allowed", shared);
-    model_.config.tie_word_embeddings = shared == 1;
-    if (model_.version == 2) group_ = field("group_size", 1 << 20);
+    layout_.config.tie_word_embeddings = shared == 1;
+    if (layout_.version == 2) group_ = field("group_size", 1 << 20);
     for (; at_ < kHeader; ++at_)
       if (file_[at_] != std::byte{0}) refuse("byte {} is not 0", at_);
   }
 
-  bool is_quantized(const Part& part) const { return model_.version == 2 && part.cols > 0; }
+  bool is_quantized(const Part& part) const { return layout_.version == 2 && part.cols > 0; }
 
   void check_size(const std::vector<Part>& parts) const {
     std::uint64_t size = at_;
@@ -163,39 +164,16 @@ class Reader {
       size += static_cast<std::uint64_t>(count(part)) * bytes;
     }
     check(file_.size() == size, Code::llama2c, "{}: {} bytes, and a model of its header (version {}) has {}",
-          origin_, file_.size(), model_.version, size);
+          origin_, file_.size(), layout_.version, size);
   }
 
-  void read_tensor(const Part& part, std::int64_t layer) {
+  void list_tensor(const Part& part, std::int64_t layer) {
     const auto elements = static_cast<std::size_t>(part.elements());
-    if (part.name.empty()) {
-      at_ += 4 * elements;
-      return;
-    }
-    Tensor tensor = part.cols > 0 ? Tensor::empty({part.rows, part.cols}) : Tensor::empty({part.rows});
-    const Bytes bytes = file_.subspan(at_);
-    const auto cols = static_cast<std::size_t>(std::max<std::int64_t>(part.cols, 1));
-    for (std::int64_t row = 0; row < part.rows; ++row) {
-      const std::int64_t from = part.heads > 0 ? interleaved_row(row, part.rows / part.heads) : row;
-      float* const to = tensor.data<float>() + static_cast<std::size_t>(row) * cols;
-      const std::size_t first = static_cast<std::size_t>(from) * cols;
-      if (is_quantized(part))
-        dequantize(bytes, elements, first, {to, cols});
-      else
-        std::memcpy(to, bytes.data() + 4 * first, 4 * cols);
-    }
+    if (!part.name.empty())
+      layout_.tensors.push_back({fmt::format(fmt::runtime(part.name), layer),
+                                 part.cols > 0 ? Shape{part.rows, part.cols} : Shape{part.rows}, part.heads, at_,
+                                 is_quantized(part) ? group_ : 0});
     at_ += is_quantized(part) ? elements + 4 * (elements / static_cast<std::size_t>(group_)) : 4 * elements;
-    model_.tensors.emplace_back(fmt::format(fmt::runtime(part.name), layer), std::move(tensor));
-  }
-
-  // All int8 of a tensor come first, then the scales. A group may reach over the end of a row.
-  void dequantize(Bytes bytes, std::size_t elements, std::size_t first, std::span<float> to) const {
-    const auto group = static_cast<std::size_t>(group_);
-    for (std::size_t i = 0; i < to.size(); ++i) {
-      float scale;
-      std::memcpy(&scale, bytes.data() + elements + (first + i) / group * 4, sizeof scale);
-      to[i] = scale * static_cast<float>(static_cast<std::int8_t>(bytes[first + i]));
-    }
   }
 
   Bytes file_;
@@ -203,13 +181,33 @@ class Reader {
   const Limits& limits_;
   std::size_t at_ = 0;
   std::int64_t group_ = 0;  // of version 2: elements that share a scale
-  Llama2cModel model_;
+  Llama2cLayout layout_;
 };
 
-const Tensor& find(const NamedTensors& tensors, const std::string& name) {
-  for (const auto& [n, tensor] : tensors)
-    if (n == name) return tensor;
-  fail(Code::weights, "no tensor {} to write", quoted(name));
+// All int8 of a tensor come first, then the scales. A group may reach over the end of a row.
+void dequantize(Bytes bytes, std::size_t elements, std::size_t group, std::size_t first, std::span<float> to) {
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    float scale;
+    std::memcpy(&scale, bytes.data() + elements + (first + i) / group * 4, sizeof scale);
+    to[i] = scale * static_cast<float>(static_cast<std::int8_t>(bytes[first + i]));
+  }
+}
+
+Tensor read_tensor(Bytes file, const Llama2cTensor& info) {
+  Tensor tensor = Tensor::empty(info.shape);
+  const Bytes bytes = file.subspan(info.begin);
+  const std::int64_t rows = info.shape[0];
+  const auto cols = static_cast<std::size_t>(info.shape.rank() > 1 ? info.shape[1] : 1);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t from = info.heads > 0 ? interleaved_row(row, rows / info.heads) : row;
+    float* const to = tensor.data<float>() + static_cast<std::size_t>(row) * cols;
+    const std::size_t first = static_cast<std::size_t>(from) * cols;
+    if (info.group > 0)
+      dequantize(bytes, static_cast<std::size_t>(info.shape.elements()), static_cast<std::size_t>(info.group), first, {to, cols});
+    else
+      std::memcpy(to, bytes.data() + 4 * first, 4 * cols);
+  }
+  return tensor;
 }
 
 // Of each position the cosines, then of each the sines, of the angles of the pairs of a head's dimensions.
@@ -266,12 +264,46 @@ OrderedJson Llama2cConfig::to_json() const {
           {"eos_token_id", 2}};
 }
 
-Llama2cModel read_llama2c(Bytes file, std::string_view origin, const Limits& limits) {
+Llama2cLayout parse_llama2c(Bytes file, std::string_view origin, const Limits& limits) {
   return Reader(file, origin, limits).read();
 }
 
-void write_llama2c(const std::function<void(Bytes)>& write, const Llama2cConfig& c,
+Llama2cModel read_llama2c(Bytes file, std::string_view origin, const Limits& limits) {
+  const Llama2cLayout layout = parse_llama2c(file, origin, limits);
+  Llama2cModel model{layout.config, layout.version, {}};
+  for (const Llama2cTensor& info : layout.tensors) model.tensors.emplace_back(info.name, read_tensor(file, info));
+  return model;
+}
+
+bool looks_like_llama2c(Bytes file) {
+  std::int32_t fields[7];
+  if (file.size() < sizeof fields) return false;
+  std::memcpy(fields, file.data(), sizeof fields);
+  if (static_cast<std::uint32_t>(fields[0]) == kMagic) return true;
+  // dim, hidden_dim, n_layers, n_heads, n_kv_heads; no text, and no header of another format, has such.
+  return fields[0] > 0 && fields[0] <= 1 << 20 && fields[1] > 0 && fields[1] <= 1 << 22 && fields[2] > 0 && fields[2] <= 1 << 12 &&
+         fields[3] > 0 && fields[3] <= fields[0] && fields[4] > 0 && fields[4] <= fields[3];
+}
+
+Llama2cFile::Llama2cFile(const fs::path& path, const Limits& limits)
+    : file_(path), layout_(parse_llama2c(file_.bytes(), shown(path), limits)) {}
+
+Tensor Llama2cFile::find(const std::string& name) const {
+  for (const Llama2cTensor& info : layout_.tensors)
+    if (info.name == name) return read_tensor(file_.bytes(), info);
+  return {};
+}
+
+void write_llama2c(const std::function<void(Bytes)>& write, const Llama2cConfig& config,
                    const NamedTensors& tensors) {
+  write_llama2c(write, config, [&](const std::string& name) {
+    const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const auto& named) { return named.first == name; });
+    return found == tensors.end() ? Tensor() : found->second;
+  });
+}
+
+void write_llama2c(const std::function<void(Bytes)>& write, const Llama2cConfig& c,
+                   const std::function<Tensor(const std::string&)>& find) {
   std::int32_t header[7];
   const std::int64_t fields[7] = {c.hidden_size,
                                   c.intermediate_size,
@@ -290,7 +322,9 @@ void write_llama2c(const std::function<void(Bytes)>& write, const Llama2cConfig&
     }
     for (std::int64_t layer = 0; layer < (part.in_layers ? c.num_hidden_layers : 1); ++layer) {
       const std::string name = fmt::format(fmt::runtime(part.name), layer);
-      write_rows(write, part, name, find(tensors, name));
+      const Tensor tensor = find(name);
+      if (!tensor) fail(Code::weights, "no tensor {} to write", quoted(name));
+      write_rows(write, part, name, tensor);
     }
   }
 }
@@ -326,6 +360,20 @@ Llama2cTokenizer read_llama2c_tokenizer(Bytes file, std::string_view origin, con
   }
   check(!tokenizer.pieces.empty(), Code::llama2c, "{}: holds no tokens", origin);
   return tokenizer;
+}
+
+void write_llama2c_tokenizer(const std::function<void(Bytes)>& write, const Llama2cTokenizer& tokenizer) {
+  std::string out;
+  const auto put = [&](auto value) { out.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  std::size_t longest = 1;
+  for (const std::string& piece : tokenizer.pieces) longest = std::max(longest, piece.size());
+  put(static_cast<std::int32_t>(longest));
+  for (std::size_t i = 0; i < tokenizer.pieces.size(); ++i) {
+    put(tokenizer.scores[i]);
+    put(static_cast<std::int32_t>(tokenizer.pieces[i].size()));
+    out += tokenizer.pieces[i];
+  }
+  write(as_bytes(out));
 }
 
 }  // namespace glossa

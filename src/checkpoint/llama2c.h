@@ -35,11 +35,45 @@ struct Llama2cModel {
   NamedTensors tensors;  // of f32, with the names of LlamaForCausalLM
 };
 
+// Where the tensors are in a file.
+struct Llama2cTensor {
+  std::string name;
+  Shape shape;
+  std::int64_t heads = 0;   // rotary heads among the rows; 0: none
+  std::uint64_t begin = 0;  // in the file
+  std::int64_t group = 0;   // elements that share a scale; 0: f32
+};
+struct Llama2cLayout {
+  Llama2cConfig config;
+  int version = 0;
+  std::vector<Llama2cTensor> tensors;
+};
+Llama2cLayout parse_llama2c(Bytes file, std::string_view origin, const Limits& limits = {});
+
 // Error(llama2c) for what contradicts itself; the file must have the very size that its header asks for.
 Llama2cModel read_llama2c(Bytes file, std::string_view origin, const Limits& limits = {});
+// Whether the beginning of a file can be one of a model.
+bool looks_like_llama2c(Bytes file);
+
+// A model in a mapped file, whose tensors are made when they are asked for.
+class Llama2cFile {
+ public:
+  explicit Llama2cFile(const fs::path& path, const Limits& limits = {});
+  const Llama2cConfig& config() const { return layout_.config; }
+  Tensor find(const std::string& name) const;  // no tensor if there is none
+  void check_intact() const { file_.check_intact(); }
+
+ private:
+  MappedFile file_;
+  Llama2cLayout layout_;
+};
+
 // Writes version 0. Error(weights) if a tensor is missing or of another shape.
 void write_llama2c(const std::function<void(Bytes)>& write, const Llama2cConfig& config,
                    const NamedTensors& tensors);
+// The same of tensors that are made one by one, by their names.
+void write_llama2c(const std::function<void(Bytes)>& write, const Llama2cConfig& config,
+                   const std::function<Tensor(const std::string&)>& find);
 
 // The vocabulary: for each id its piece, with a space where SentencePiece has its lower block, and the score
 // that decides which pieces are merged first.
@@ -48,5 +82,6 @@ struct Llama2cTokenizer {
   std::vector<float> scores;
 };
 Llama2cTokenizer read_llama2c_tokenizer(Bytes file, std::string_view origin, const Limits& limits = {});
+void write_llama2c_tokenizer(const std::function<void(Bytes)>& write, const Llama2cTokenizer& tokenizer);
 
 }  // namespace glossa

@@ -45,10 +45,13 @@ using Metadata = std::map<std::string, std::string>;
 
 // Writes tensors through `write`, in pieces and without a second copy of dense ones: larger elements first,
 // and by name among equals, so that every tensor is aligned and the same tensors always give the same bytes.
-void write_safetensors(const std::function<void(Bytes)>& write, NamedTensors tensors,
+void write_safetensors(const std::function<void(Bytes)>& write, const NamedTensors& tensors,
                        const Metadata& metadata = {{"format", "pt"}});
+// The same of tensors that are made one by one, in that order.
+void write_safetensors(const std::function<void(Bytes)>& write, std::vector<TensorPlan> plans,
+                       const TensorMaker& make, const Metadata& metadata = {{"format", "pt"}});
 // The same into a file that appears whole or not at all.
-void save_safetensors(const fs::path& path, NamedTensors tensors,
+void save_safetensors(const fs::path& path, const NamedTensors& tensors,
                       const Metadata& metadata = {{"format", "pt"}});
 
 }  // namespace glossa

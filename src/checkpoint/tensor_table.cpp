@@ -147,4 +147,22 @@ std::string_view resemblance(std::string_view file) {
   return "";
 }
 
+std::vector<TensorPlan> plans_of(const NamedTensors& tensors) {
+  std::vector<TensorPlan> plans;
+  for (const auto& [name, tensor] : tensors) {
+    check(static_cast<bool>(tensor), Code::weights, "no tensor to write under the name {}", quoted(name));
+    plans.push_back({name, tensor.shape(), tensor.dtype()});
+  }
+  return plans;
+}
+
+Tensor made_as_planned(const TensorMaker& make, const TensorPlan& plan) {
+  const Tensor made = make(plan);
+  if (!made) fail(Code::weights, "no tensor to write under the name {}", quoted(plan.name));
+  if (made.dtype() != plan.type || made.shape() != plan.shape)
+    fail(Code::weights, "tensor {} was planned as {} of {}, and is {} of {}", quoted(plan.name),
+         to_string(plan.shape), name_of(plan.type), to_string(made.shape()), name_of(made.dtype()));
+  return made.contiguous();
+}
+
 }  // namespace glossa

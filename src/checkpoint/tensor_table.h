@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -49,6 +50,18 @@ struct TensorTable {
 };
 
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+// A tensor to be written, said before it is there: files begin with a list of what they hold.
+struct TensorPlan {
+  std::string name;
+  Shape shape;
+  DType type = DType::f32;
+};
+// Makes the tensor of a plan when its turn has come, so that they need not be in memory together.
+using TensorMaker = std::function<Tensor(const TensorPlan&)>;
+std::vector<TensorPlan> plans_of(const NamedTensors& tensors);  // Error(weights) if one is no tensor
+// What a maker made; Error(weights) if it is not what was planned.
+Tensor made_as_planned(const TensorMaker& make, const TensorPlan& plan);
 
 bool looks_like_safetensors(std::string_view file);
 // "; the file looks like ..." of the first bytes of a file that is not what it should be, or "".

@@ -27,6 +27,9 @@ void check_torch_file_sums(Bytes file, std::string_view origin);
 // Writes a state dict, an OrderedDict in the order given, that torch.load(weights_only=True) reads. Tensors
 // that share their memory share a storage. The same tensors give the same bytes.
 void write_torch_file(const std::function<void(Bytes)>& write, const NamedTensors& tensors);
+// The same of tensors that are made one by one, each with a storage of its own.
+void write_torch_file(const std::function<void(Bytes)>& write, const std::vector<TensorPlan>& plans,
+                      const TensorMaker& make);
 // The same into a file that appears whole or not at all.
 void save_torch_file(const fs::path& path, const NamedTensors& tensors);
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -10,16 +11,17 @@ namespace {
 
 constexpr std::size_t kLengthBytes = 8;
 
-std::string header_of(const NamedTensors& tensors, const Metadata& metadata) {
+std::string header_of(const std::vector<TensorPlan>& plans, const Metadata& metadata) {
   std::string text = "{";
   try {
-    if (!metadata.empty()) text += "\"__metadata__\":" + Json(metadata).dump() + (tensors.empty() ? "" : ",");
+    if (!metadata.empty()) text += "\"__metadata__\":" + Json(metadata).dump() + (plans.empty() ? "" : ",");
     std::uint64_t at = 0;
-    for (const auto& [name, tensor] : tensors) {
-      const std::uint64_t end = at + tensor.bytes();
+    for (const TensorPlan& plan : plans) {
+      const std::string_view type = name_of(element_type_of(plan.type));
+      const std::uint64_t end = at + static_cast<std::uint64_t>(bytes_of(plan.type, plan.shape.elements()));
       text += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                          &name == &tensors[0].first ? "" : ",", Json(name).dump(),
-                          name_of(element_type_of(tensor.dtype())), fmt::join(tensor.shape(), ","), at, end);
+                          &plan == plans.data() ? "" : ",", Json(plan.name).dump(), type,
+                          fmt::join(plan.shape, ","), at, end);
       at = end;
     }
   } catch (const Json::type_error& error) {
@@ -30,40 +32,51 @@ std::string header_of(const NamedTensors& tensors, const Metadata& metadata) {
   return text;
 }
 
-}  // namespace
-
-void write_safetensors(const std::function<void(Bytes)>& write, NamedTensors tensors,
-                       const Metadata& metadata) {
-  for (const auto& [name, tensor] : tensors)
-    if (!tensor) fail(Code::weights, "no tensor to write under the name {}", quoted(name));
-  const auto place = [](const auto& named) {
-    return std::pair<ElementType, std::string_view>(element_type_of(named.second.dtype()), named.first);
-  };
-  std::stable_sort(tensors.begin(), tensors.end(),
-                   [&](const auto& a, const auto& b) { return place(a) < place(b); });
+void check_names(const std::vector<TensorPlan>& plans) {
   std::vector<std::string_view> names;
-  for (const auto& [name, tensor] : tensors) names.push_back(name);
+  for (const TensorPlan& plan : plans) names.push_back(plan.name);
   std::sort(names.begin(), names.end());
   const auto twin = std::adjacent_find(names.begin(), names.end());
   check(twin == names.end(), Code::weights, "two tensors to write under the name {}",
         twin == names.end() ? "" : quoted(*twin));
   check(!std::binary_search(names.begin(), names.end(), "__metadata__"), Code::weights,
         "a tensor may not be named __metadata__");
+}
 
-  const std::string header = header_of(tensors, metadata);
+}  // namespace
+
+void write_safetensors(const std::function<void(Bytes)>& write, std::vector<TensorPlan> plans,
+                       const TensorMaker& make, const Metadata& metadata) {
+  const auto place = [](const TensorPlan& plan) {
+    return std::pair<ElementType, std::string_view>(element_type_of(plan.type), plan.name);
+  };
+  std::stable_sort(plans.begin(), plans.end(),
+                   [&](const TensorPlan& a, const TensorPlan& b) { return place(a) < place(b); });
+  check_names(plans);
+  const std::string header = header_of(plans, metadata);
   std::array<std::byte, kLengthBytes> length;
   for (std::size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<std::byte>(header.size() >> 8 * i);
   write(length);
   write(as_bytes(header));
-  for (const auto& [name, tensor] : tensors) {
-    const Tensor dense = tensor.contiguous();
+  for (const TensorPlan& plan : plans) {
+    const Tensor dense = made_as_planned(make, plan);
     write({static_cast<const std::byte*>(dense.raw()), dense.bytes()});
   }
 }
 
-void save_safetensors(const fs::path& path, NamedTensors tensors, const Metadata& metadata) {
+void write_safetensors(const std::function<void(Bytes)>& write, const NamedTensors& tensors,
+                       const Metadata& metadata) {
+  const std::map<std::string_view, const Tensor*> by_name = [&] {
+    std::map<std::string_view, const Tensor*> all;
+    for (const auto& [name, tensor] : tensors) all.emplace(name, &tensor);
+    return all;
+  }();
+  write_safetensors(write, plans_of(tensors), [&](const TensorPlan& plan) { return *by_name.at(plan.name); }, metadata);
+}
+
+void save_safetensors(const fs::path& path, const NamedTensors& tensors, const Metadata& metadata) {
   AtomicFile file(path);
-  write_safetensors([&](Bytes bytes) { file.write(bytes); }, std::move(tensors), metadata);
+  write_safetensors([&](Bytes bytes) { file.write(bytes); }, tensors, metadata);
   file.commit();
 }
 

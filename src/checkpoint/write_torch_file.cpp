@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <tuple>
 
 #include "base/error.h"
@@ -83,19 +84,19 @@ std::vector<std::int64_t> strides_of(const Shape& shape) {
   return strides;
 }
 
-void put_tensor(PickleWriter& pickle, const Tensor& tensor, std::size_t storage) {
+void put_tensor(PickleWriter& pickle, const TensorPlan& tensor, std::size_t storage) {
   pickle.global("torch._utils", "_rebuild_tensor_v2");
   pickle.put('(');
   pickle.put('(');
   pickle.text("storage");
-  pickle.global("torch", storage_type(tensor.dtype()));
+  pickle.global("torch", storage_type(tensor.type));
   pickle.text(std::to_string(storage));
   pickle.text("cpu");
-  pickle.integer(tensor.elements());
+  pickle.integer(tensor.shape.elements());
   pickle.put('t');
   pickle.put('Q');
   pickle.integer(0);  // where in the storage it begins
-  const Shape& shape = tensor.shape();
+  const Shape& shape = tensor.shape;
   pickle.tuple({shape.begin(), shape.end()});
   pickle.tuple(strides_of(shape));
   pickle.put('\x89');   // requires_grad: False
@@ -104,13 +105,12 @@ void put_tensor(PickleWriter& pickle, const Tensor& tensor, std::size_t storage)
   pickle.put('R');
 }
 
-void check_names(const NamedTensors& tensors) {
+void check_names(const std::vector<TensorPlan>& plans) {
   std::vector<std::string_view> names;
-  for (const auto& [name, tensor] : tensors) {
-    check(static_cast<bool>(tensor), Code::weights, "no tensor to write under the name {}", quoted(name));
-    check(!utf8_error(name), Code::utf8, "names of a torch.save file must be UTF-8, and {} is not",
-          quoted(name));
-    names.push_back(name);
+  for (const TensorPlan& plan : plans) {
+    check(!utf8_error(plan.name), Code::utf8, "names of a torch.save file must be UTF-8, and {} is not",
+          quoted(plan.name));
+    names.push_back(plan.name);
   }
   std::sort(names.begin(), names.end());
   const auto twin = std::adjacent_find(names.begin(), names.end());
@@ -118,36 +118,55 @@ void check_names(const NamedTensors& tensors) {
         twin == names.end() ? "" : quoted(*twin));
 }
 
-}  // namespace
-
-void write_torch_file(const std::function<void(Bytes)>& write, const NamedTensors& tensors) {
-  check_names(tensors);
+// Tensor i has the elements of storage `storages[i]`, which its first tensor makes.
+void write_archive(const std::function<void(Bytes)>& write, const std::vector<TensorPlan>& plans,
+                   const std::vector<std::size_t>& storages, const std::function<Tensor(std::size_t)>& make) {
+  check_names(plans);
   PickleWriter pickle;
   pickle.empty_dict();
   pickle.put('(');
-  using Memory = std::tuple<const void*, std::int64_t, DType>;  // of a dense tensor: address, elements, type
-  std::map<Memory, std::size_t> numbers;
-  std::vector<const Tensor*> storages;
-  for (const auto& [name, tensor] : tensors) {
-    std::size_t number = storages.size();
-    if (tensor.dense() && tensor.elements() > 0)
-      number = numbers.try_emplace({tensor.raw(), tensor.elements(), tensor.dtype()}, number).first->second;
-    if (number == storages.size()) storages.push_back(&tensor);
-    pickle.text(name);
-    put_tensor(pickle, tensor, number);
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    pickle.text(plans[i].name);
+    put_tensor(pickle, plans[i], storages[i]);
   }
   pickle.put('u');
 
   ZipWriter archive(write);
   archive.add(fmt::format("{}data.pkl", kFolder), as_bytes(pickle.take()));
   archive.add(fmt::format("{}byteorder", kFolder), as_bytes("little"));
-  for (std::size_t i = 0; i < storages.size(); ++i) {
-    const Tensor dense = storages[i]->contiguous();
-    const auto bytes = static_cast<std::size_t>(dense.elements()) * size_of(dense.dtype());
-    archive.add(fmt::format("{}data/{}", kFolder, i), {static_cast<const std::byte*>(dense.raw()), bytes});
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    if (storages[i] != next) continue;
+    const Tensor dense = make(i);
+    archive.add(fmt::format("{}data/{}", kFolder, next++), {static_cast<const std::byte*>(dense.raw()), dense.bytes()});
   }
   archive.add(fmt::format("{}version", kFolder), as_bytes("3\n"));
   archive.finish();
+}
+
+}  // namespace
+
+void write_torch_file(const std::function<void(Bytes)>& write, const NamedTensors& tensors) {
+  using Memory = std::tuple<const void*, std::int64_t, DType>;  // of a dense tensor: address, elements, type
+  std::map<Memory, std::size_t> numbers;
+  std::vector<std::size_t> storages;
+  const std::vector<TensorPlan> plans = plans_of(tensors);
+  std::size_t count = 0;
+  for (const auto& [name, tensor] : tensors) {
+    std::size_t number = count;
+    if (tensor.dense() && tensor.elements() > 0)
+      number = numbers.try_emplace({tensor.raw(), tensor.elements(), tensor.dtype()}, number).first->second;
+    if (number == count) ++count;
+    storages.push_back(number);
+  }
+  write_archive(write, plans, storages, [&](std::size_t i) { return tensors[i].second.contiguous(); });
+}
+
+void write_torch_file(const std::function<void(Bytes)>& write, const std::vector<TensorPlan>& plans,
+                      const TensorMaker& make) {
+  std::vector<std::size_t> storages(plans.size());
+  std::iota(storages.begin(), storages.end(), std::size_t{0});
+  write_archive(write, plans, storages, [&](std::size_t i) { return made_as_planned(make, plans[i]); });
 }
 
 void save_torch_file(const fs::path& path, const NamedTensors& tensors) {

@@ -86,11 +86,12 @@ Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const 
                              const std::vector<std::string>& aliases) {
   auto data = std::make_shared<ParameterData>();
   data->parts = std::move(parts);
+  data->shape = shape;
   all_.emplace_back(data);
   std::vector<Tensor> found(data->parts.size());
   if (options_.source) found = find(data->parts, shape, trainable, aliases);
   // The model will be refused: what its configuration claims to need is not allocated.
-  if (!faults_.empty()) return all_.back();
+  if (!faults_.empty() || options_.plan) return all_.back();
   const auto stays = [this](DType type) { return is_quantised(type) || (options_.keep_narrow && is_narrow(type)); };
   const bool small = std::any_of(found.begin(), found.end(), [&](const Tensor& t) { return t && stays(t.dtype()); });
   if (small && !options_.training && shape.rank() == 2) {
@@ -157,6 +158,17 @@ std::vector<std::pair<std::string, Tensor>> ParameterList::values() const {
 
 std::vector<std::pair<std::string, Tensor>> ParameterList::gradients() const {
   return named(all_, [](const Parameter& p) { return p.trainable() ? p.leaf().gradient : Tensor(); });
+}
+
+std::vector<std::pair<std::string, Shape>> ParameterList::shapes() const {
+  std::vector<std::pair<std::string, Shape>> all;
+  for (const Parameter& p : all_)
+    for (const Part& part : p.parts()) {
+      Shape shape = p.shape();
+      shape[0] = part.end - part.begin;
+      all.emplace_back(part.name, shape);
+    }
+  return all;
 }
 
 void ParameterList::check_complete() const {

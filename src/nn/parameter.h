@@ -24,6 +24,7 @@ struct Part {
 
 struct ParameterData {
   std::vector<Part> parts;
+  Shape shape;  // of all parts together
   Tensor value;
   std::vector<Tensor> pieces = {};  // in the place of `value`: parts of a model for inference that lie in fewer bits, each for itself
   std::shared_ptr<Leaf> leaf;  // absent in a model made for inference
@@ -40,6 +41,7 @@ class Parameter {
   const std::vector<Tensor>& pieces() const { return data_->pieces; }
   const std::vector<Part>& parts() const { return data_->parts; }
   const std::string& name() const { return data_->parts.front().name; }
+  const Shape& shape() const { return data_->shape; }
   bool trainable() const { return data_->leaf && data_->leaf->trainable; }
   Leaf& leaf() const { return *data_->leaf; }
 
@@ -60,6 +62,7 @@ class ParameterList {
     std::vector<std::string> offered = {};  // all names that the source has: one of a layer that nobody asks for is a fault
     std::string origin = "weights";   // for messages
     std::uint64_t seed = 42;          // of initial values; a parameter's depend on the seed and its name alone
+    bool plan = false;                // names and shapes alone: sources are looked at, nothing is kept, and nothing can be computed
     bool training = true;             // false: no gradients, and weights are frozen so that backends may pack them
     Device device = {};
     DType dtype = DType::f32;  // what weights are converted to, but for matrices of block types in a model for inference
@@ -78,6 +81,7 @@ class ParameterList {
   // Every tensor of the checkpoint with its part of the value (or gradient).
   std::vector<std::pair<std::string, Tensor>> values() const;
   std::vector<std::pair<std::string, Tensor>> gradients() const;
+  std::vector<std::pair<std::string, Shape>> shapes() const;  // of what those are
   // Fails with one message that lists what the source lacked, had in another shape or had too much (at most 20 of them).
   void check_complete() const;
 

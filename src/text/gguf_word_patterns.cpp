@@ -130,6 +130,20 @@ bool has_name(const Pre& pre, std::string_view name) {
   return all.find(fmt::format(" {} ", name)) != all.npos;
 }
 
+// The words that the model would see, with a byte 0 behind each.
+std::string words_of(const Normalizer& normalizer, const PreTokenizer& pre_tokenizer, std::string_view text) {
+  AlignedText work;
+  work.reset(text, 0, false);
+  normalize(normalizer, work);
+  PieceCutter cutter;
+  std::string words;
+  for (const Piece& piece : cutter.cut(pre_tokenizer, work)) {
+    words += work.view().substr(piece.begin, piece.end - piece.begin);
+    words += '\0';
+  }
+  return words;
+}
+
 }  // namespace
 
 GgufWordPattern gguf_word_pattern(std::string_view name, std::string_view origin) {
@@ -149,6 +163,20 @@ GgufWordPattern gguf_word_pattern(std::string_view name, std::string_view origin
   made.add_bos = pre->add_bos;
   made.add_sep = pre->add_sep;
   return made;
+}
+
+std::string gguf_pre_of(const TokenizerParts& parts, std::span<const std::string_view> texts) {
+  const auto* const model = std::get_if<BpeModel>(&parts.model);
+  if (!model || !gives_bytes(parts.pre_tokenizer)) return "";
+  for (const Pre& pre : kPres) {
+    const std::string name(pre.names, std::string_view(pre.names).find(' '));
+    const GgufWordPattern pattern = gguf_word_pattern(name, "a known pattern");
+    const auto same = [&](std::string_view text) {
+      return words_of(parts.normalizer, parts.pre_tokenizer, text) == words_of(pattern.normalizer, pattern.pre_tokenizer, text);
+    };
+    if (pattern.ignore_merges == model->ignore_merges && std::all_of(texts.begin(), texts.end(), same)) return name;
+  }
+  return "";
 }
 
 }  // namespace glossa

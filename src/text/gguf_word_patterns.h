@@ -1,10 +1,11 @@
 // gguf_word_patterns.h -- how the tokenizers that a GGUF file names under tokenizer.ggml.pre cut texts into
 // words.
 #pragma once
+#include <span>
+#include <string>
 #include <string_view>
 
-#include "text/normalize.h"
-#include "text/pre_tokenize.h"
+#include "text/parts.h"
 
 namespace glossa {
 
@@ -16,5 +17,8 @@ struct GgufWordPattern {
 
 // Error(tokenizer) for a name that is not known, with those that are.
 GgufWordPattern gguf_word_pattern(std::string_view pre, std::string_view origin);
+
+// The name under which a file has a byte-level tokenizer that cuts these texts as `parts` does; "" if there is none.
+std::string gguf_pre_of(const TokenizerParts& parts, std::span<const std::string_view> texts);
 
 }  // namespace glossa

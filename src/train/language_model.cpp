@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "checkpoint/gguf_model.h"
+#include "checkpoint/causal_model.h"
 #include "generate/engine.h"
 #include "train/estimate.h"
 #include "train/model_card.h"
@@ -81,7 +81,7 @@ Json language_model_config(const Recipe& recipe, std::int64_t vocabulary) {
 LanguageModelTask::Made LanguageModelTask::pretrained(const Recipe& recipe, const TaskOptions& options) {
   const std::string& path = recipe.model.model_name_or_path;
   if (path.empty()) return {};
-  LoadedCausalModel loaded = load_causal(path, {.training = true, .change_config = [&](Json& config) {
+  LoadedCausalModel loaded = load_causal_model(path, {.training = true, .change_config = [&](Json& config) {
                                                   check_affordable_config(config, recipe.train);
                                                   set_dropout(config, recipe.model);
                                                 }});

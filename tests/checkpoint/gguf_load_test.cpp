@@ -1,8 +1,7 @@
 // A model of Hugging Face's written as a GGUF file must be the same model when it is read.
 #include <gmock/gmock.h>
 
-#include "checkpoint/causal_directory.h"
-#include "checkpoint/gguf_model.h"
+#include "checkpoint/causal_model.h"
 #include "files.h"
 #include "models/all.h"
 #include "support/error_of.h"
@@ -102,7 +101,7 @@ TEST_F(GgufModel, ALlamaIsTheSameModel) {
   GgufMetadata m = metadata_of(o, "llama");
   m.set("llama.rope.freq_base", 10000.0f);
   save_gguf(file(), m, llama_tensors(o));
-  const LoadedCausalModel loaded = load_gguf_model(file());
+  const LoadedCausalModel loaded = load_causal_model(file());
   const Tensor wanted = logits(*o.model), found = logits(*loaded.model);
   for (std::int64_t i = 0; i < wanted.elements(); ++i) ASSERT_NEAR(found.data<float>()[i], wanted.data<float>()[i], 1e-5);
   EXPECT_EQ(loaded.tokenizer.encode("abba<28>c"), (std::vector<Token>{0, 1, 1, 0, 28, 2}));
@@ -115,7 +114,7 @@ TEST_F(GgufModel, AMistypedOrMissingTensorIsNamed) {
   NamedTensors tensors = llama_tensors(o);
   tensors[5].first = "blk.0.attn_kk.weight";
   save_gguf(file(), metadata_of(o, "llama"), tensors);
-  EXPECT_THAT(error_of([&] { load_gguf_model(file()); }), HasSubstr("\"model.layers.0.self_attn.k_proj.weight\" is missing"));
+  EXPECT_THAT(error_of([&] { load_causal_model(file()); }), HasSubstr("\"model.layers.0.self_attn.k_proj.weight\" is missing"));
 }
 
 TEST_F(GgufModel, B22_KeysOfTheArchitecture) {
@@ -124,7 +123,7 @@ TEST_F(GgufModel, B22_KeysOfTheArchitecture) {
     GgufMetadata m = metadata_of(o, "llama");
     m.set(key, value);
     save_gguf(file(), m, llama_tensors(o));
-    return error_of([&] { load_gguf_model(file()); });
+    return error_of([&] { load_causal_model(file()); });
   };
   EXPECT_THAT(refusal("general.architecture", std::string("mamba")), HasSubstr("the architecture \"mamba\" is not supported; supported: gemma2"));
   EXPECT_THAT(refusal("llama.block_count", std::string("two")), HasSubstr("llama.block_count"));

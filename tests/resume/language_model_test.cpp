@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "checkpoint/causal_directory.h"
+#include "checkpoint/causal_model.h"
 #include "data/block_plan.h"
 #include "generate/perplexity.h"
 #include "support/in_folder.h"
@@ -79,7 +79,7 @@ TEST_F(LanguageModelling, LearnsAndLeavesAModelThatOthersRead) {
     options_.overwrite = true;
     const TrainingResult result = train(recipe({std::string("model.model_type=") + type}), options_);
     const fs::path run = options_.output_directory;
-    const LoadedCausalModel loaded = load_causal_directory(run);
+    const LoadedCausalModel loaded = load_causal_model(run);
     EXPECT_TRUE(loaded.notes.empty()) << loaded.notes[0];
     EXPECT_EQ(loaded.stop_tokens, std::vector<Token>{0});
     ASSERT_TRUE(result.scores);
@@ -101,7 +101,7 @@ TEST_F(LanguageModelling, LearnsAndLeavesAModelThatOthersRead) {
 // Each document alone, by the scorer of `glossa perplexity`, against blocks in which several lie together.
 TEST_F(LanguageModelling, PackedDocumentsAreLearntFromAsIfAlone) {
   train(recipe({"train.max_steps=6"}), options_);
-  const LoadedCausalModel loaded = load_causal_directory(options_.output_directory);
+  const LoadedCausalModel loaded = load_causal_model(options_.output_directory);
   const std::vector<std::string> texts{"1 and 2 is 3.", "no", "4 and 5 is 9. 5 and 6"};
   auto bytes = std::make_shared<std::string>();
   TokenWriter writer([&](std::string_view part) { bytes->append(part); }, 280);

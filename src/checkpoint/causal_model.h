@@ -1,10 +1,11 @@
-// causal_directory.h -- a Hugging Face directory as a decoder-only language model that can be used.
+// causal_model.h -- a decoder-only language model from disk that can be used.
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "checkpoint/model_directory.h"
+#include "checkpoint/model_source.h"
 #include "nn/causal.h"
 
 namespace glossa {
@@ -20,7 +21,9 @@ struct LoadedCausalModel {
 // The tokens among `ids`, and those that end a text or a turn by their names, each once.
 std::vector<Token> stop_tokens(std::vector<Token> ids, const Tokenizer& tokenizer, std::int64_t vocabulary);
 
-// Errors as load_model_directory's.
-LoadedCausalModel load_causal_directory(const fs::path& directory, const LoadOptions& options = {});
+// Weights of block types stay what they are. Errors as plan_of's.
+LoadedCausalModel load_causal_model(const ModelSource& source, const LoadOptions& options = {});
+// The same of what open_model opens.
+LoadedCausalModel load_causal_model(const fs::path& path, const LoadOptions& options = {}, const fs::path& tokenizer = {});
 
 }  // namespace glossa
