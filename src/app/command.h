@@ -18,6 +18,7 @@ void add_generate(CLI::App& program);
 void add_perplexity(CLI::App& program);
 void add_score(CLI::App& program);
 void add_tokenizer(CLI::App& program);
+void add_template(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_data(CLI::App& program);
 void add_doctor(CLI::App& program);
