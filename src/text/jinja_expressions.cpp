@@ -1,3 +1,5 @@
+#include <deque>
+
 #include "text/jinja_token_stream.h"
 
 namespace glossa::jinja {
@@ -16,16 +18,17 @@ Expression ExpressionParser::leaf(Kind kind) const {
 }
 
 Expression ExpressionParser::expression() {
-  const TokenStream::Nested nested(tokens_);
+  std::deque<TokenStream::Nested> nested;
+  nested.emplace_back(tokens_);
   Expression e = without_condition();
   while (tokens_.skip_name("if")) {
+    nested.emplace_back(tokens_);  // "a if b if c" is "(a if b) if c"
     Expression whole = leaf(Kind::conditional);
     whole.parts.push_back(std::move(e));
     whole.parts.push_back(without_condition());
     const bool has_else = tokens_.skip_name("else");
     whole.parts.push_back(has_else ? expression() : leaf(Kind::absent));
     e = std::move(whole);
-    if (tokens_.now().is_name("if")) tokens_.refuse_token("brackets around a condition before another");
   }
   return e;
 }
@@ -295,9 +298,15 @@ Suffix ExpressionParser::item() {
   return s;
 }
 
+std::string ExpressionParser::dotted_name(std::string_view wanted) {
+  std::string name = tokens_.expect(TokenKind::name, wanted).text;
+  while (tokens_.skip_sign(".")) name += "." + tokens_.expect(TokenKind::name, wanted).text;
+  return name;
+}
+
 Suffix ExpressionParser::filter() {
   Suffix s(Suffix::Kind::filter, tokens_.now().line);
-  s.name = tokens_.expect(TokenKind::name, "the name of a filter").text;
+  s.name = dotted_name("the name of a filter");
   if (tokens_.now().is_sign("(")) s.arguments = arguments();
   return s;
 }
@@ -312,7 +321,7 @@ std::vector<Suffix> ExpressionParser::filters() {
 Suffix ExpressionParser::test() {
   Suffix s(Suffix::Kind::test, tokens_.now().line);
   s.negated = tokens_.skip_name("not");
-  s.name = tokens_.expect(TokenKind::name, "the name of a test").text;
+  s.name = dotted_name("the name of a test");
   const Token& t = tokens_.now();
   if (t.is_sign("(")) {
     s.arguments = arguments();

@@ -119,13 +119,13 @@ Value indent(Budget& budget, const Value& value, const Arguments& arguments) {
 
 Value truncate(Budget& budget, const Value& value, const Arguments& arguments) {
   const Bound a("truncate", arguments, {"length", "killwords", "end", "leeway"});
-  if (!value.is_text()) refuse("truncate needs a text, not a {}", value.type_name());
   const std::string end = a.has(2) ? a.text(2) : "...";
   const std::int64_t most = a.integer(0, 255), leeway = a.integer(3, 5), end_length = characters_in(end);
   if (most < end_length) refuse("truncate: a length of {} is shorter than its end {}", most, quoted(end));
   if (leeway < 0) refuse("truncate: a leeway of {}", leeway);
   const std::int64_t n = length(budget, value);
   if (n <= most || n - most <= leeway) return value;
+  if (!value.is_text()) refuse("truncate needs a text, not a {}", value.type_name());
   std::string_view kept = std::string_view(value.bytes()).substr(0, byte_of(value.bytes(), most - end_length));
   if (!a.truth(1, false))
     if (const std::size_t space = kept.rfind(' '); space != std::string_view::npos) kept = kept.substr(0, space);

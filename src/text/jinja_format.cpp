@@ -40,7 +40,8 @@ class PercentFormatter {
       at_ = percent + 1;
       if (percent < pattern_.size()) put_field(out);
     }
-    const bool takes_no_part = values_.is(Value::Kind::dict) || (values_.is(Value::Kind::sequence) && !is_tuple_);
+    // Python cannot tell these from a dict with names that the text does not mention.
+    const bool takes_no_part = values_.is(Value::Kind::dict) || values_.is_undefined() || (values_.is(Value::Kind::sequence) && !is_tuple_);
     if (!takes_no_part && used_ < (is_tuple_ ? values_.as_sequence().items.size() : 1))
       refuse("not all arguments of '%' are in the text");
     return out;
@@ -73,6 +74,7 @@ class PercentFormatter {
     if (c == '(') {
       const std::size_t end = pattern_.find(')', at_);
       if (end == std::string_view::npos) refuse("an unfinished field of '%'");
+      if (values_.is_undefined()) values_.refuse_undefined();
       if (!values_.is(Value::Kind::dict)) refuse("'%' with names needs a dict");
       const std::string_view name = pattern_.substr(at_, end - at_);
       const Value* value = values_.as_dict().find(name);

@@ -334,7 +334,8 @@ Value get(Budget& budget, const Value& self, const Arguments& arguments) {
 }
 
 const Methods kListMethods = {{"count", count_items}, {"index", index_of_item}, {"copy", copy}};
-const Methods kTupleMethods = {{"count", count_items}, {"index", index_of_item}};
+const Methods kTupleMethods =  // and of a range
+    {{"count", count_items}, {"index", index_of_item}};
 const Methods kDictMethods = {
     {"get", get},
     {"items", view<Sequence::Kind::items>},
@@ -369,7 +370,7 @@ std::optional<Value> method_of(Budget& budget, const Value& of, std::string_view
   if (of.is(Value::Kind::dict)) methods = &kDictMethods;
   if (of.is(Value::Kind::sequence)) {
     if (of.as_sequence().kind == Sequence::Kind::list) methods = &kListMethods;
-    if (of.as_sequence().kind == Sequence::Kind::tuple) methods = &kTupleMethods;
+    else if (of.as_sequence().has_items()) methods = &kTupleMethods;
   }
   if (!methods) return std::nullopt;
   if (const auto found = methods->find(name); found != methods->end()) {

@@ -144,10 +144,7 @@ Value repeated(Budget& budget, const Value& what, std::int64_t times) {
 
 Value apply(Budget& budget, Operator op, const Value& a, const Value& b) {
   if (op >= Operator::equal) return Value::boolean(compare(budget, op, a, b));
-  if (op == Operator::modulo && a.is_text()) {
-    if (b.is_undefined()) b.refuse_undefined();
-    return Value::text(budget, percent_formatted(budget, a, b));
-  }
+  if (op == Operator::modulo && a.is_text()) return Value::text(budget, percent_formatted(budget, a, b));
   if (a.is_whole() && b.is_whole()) return whole_arithmetic(op, a.as_integer(), b.as_integer());
   if (a.is_number() && b.is_number()) return real_arithmetic(op, a.as_real(), b.as_real());
   if (op == Operator::add) {
@@ -331,7 +328,7 @@ Value sliced(Budget& budget, const Value& of, const Slice& slice) {
   if (of.is_undefined()) of.refuse_undefined();
   if (of.is_text()) return sliced_text(budget, of, slice);
   if (!of.is(Kind::sequence) || !of.as_sequence().has_items())
-    return Value::undefined(fmt::format("{} has no slices", owner(of)));
+    refuse("a {} has no slices", of.type_name());
   const Sequence& all = of.as_sequence();
   const Range range = resolved(slice, static_cast<std::int64_t>(all.items.size()));
   budget.make(static_cast<std::uint64_t>(range.count) * sizeof(Value));

@@ -159,14 +159,15 @@ Renderer::Flow Renderer::loop(const Statement& s) {
       return holds;
     });
   }
+  // As in Jinja, an item counts for `else` only if its body ran to the end: without break and continue.
   bool any = false;
   Flow flow = Flow::on;
   while (flow != Flow::leave && loop->next()) {
-    any = true;
     budget_.step();
     inner(loop->item());
     scope_->variables["loop"] = Value::object(loop);
     flow = execute(s.blocks[0]);
+    any |= flow == Flow::on;
     scope_ = outer;
   }
   loop->end();

@@ -72,6 +72,7 @@ bool is_sequence(const Value& v) {
 
 template <class Table>
 bool has(const Table& table, const Value& name) {
+  if (name.is(Kind::dict) || (name.is(Kind::sequence) && name.as_sequence().kind == Sequence::Kind::list)) refuse("a {} is no name", name.type_name());
   return name.is_text() && table.contains(name.bytes());
 }
 

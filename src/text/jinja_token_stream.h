@@ -107,6 +107,7 @@ class ExpressionParser {
   Suffix subscript();
   Suffix item();
   Suffix test();
+  std::string dotted_name(std::string_view wanted);
   CallArguments arguments();
   Target simple_target(bool with_attribute);
   Expression arithmetic(Part part, std::initializer_list<std::pair<std::string_view, Operator>> operators);
