@@ -21,7 +21,7 @@ struct CallArguments {
 // One of the things that may follow an expression: .name [item] [from:to:by] (arguments) | filter, is test.
 struct Suffix {
   enum class Kind : std::uint8_t { attribute, item, slice, call, filter, test };
-  Suffix(Kind what, int where) : kind(what), line(where) {}
+  Suffix(Kind what, int where);
   Kind kind;
   int line;
   bool negated = false;             // "is not"
@@ -58,6 +58,8 @@ struct Expression {
   std::vector<Operator> operators;
   std::vector<Suffix> suffixes;
 };
+
+inline Suffix::Suffix(Kind what, int where) : kind(what), line(where) {}
 
 // Where an assignment goes: a name, an attribute of a namespace, or several of them.
 struct Target {
