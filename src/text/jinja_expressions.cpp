@@ -354,9 +354,9 @@ CallArguments ExpressionParser::arguments() {
       all.spread_named.push_back(expression());
     } else if (tokens_.now().kind == TokenKind::name && tokens_.after().is_sign("=")) {
       once(all.spread_named.empty());
-      std::string name = tokens_.take().text;
+      all.names.push_back(tokens_.take().text);
       tokens_.take();
-      all.named.emplace_back(std::move(name), expression());
+      all.named.push_back(expression());
     } else {
       once(all.spread.empty() && all.spread_named.empty() && all.named.empty());
       all.positional.push_back(expression());

@@ -14,7 +14,8 @@ struct Expression;
 
 struct CallArguments {
   std::vector<Expression> positional;
-  std::vector<std::pair<std::string, Expression>> named;
+  std::vector<std::string> names;  // of `named`
+  std::vector<Expression> named;
   std::vector<Expression> spread, spread_named;  // of *list and **dict, at most one each
 };
 
