@@ -442,7 +442,27 @@ def tokenizers():
         decoder={"type": "CTC", "pad_token": "a", "word_delimiter_token": "|", "cleanup": True}) + b"\0ab  c")
 
 
+def chat_templates():
+    """The templates of the goldens with conversations, and what uses every filter, test and method."""
+    folder = SEEDS.parent.parent / "text" / "chat_templates"
+    goldens = json.loads((folder / "goldens.json").read_text())
+    pick = ["many", "like_tokens", "calls", "documents", "continue", "tools", "parts", "two_calls", "thinking"]
+    for file, name in zip(sorted(folder.glob("*.jinja")), pick):
+        conversation = json.dumps(goldens["conversations"][name], ensure_ascii=False, separators=(",", ":"))
+        put("chat_template_fuzz", file.stem, file.read_bytes() + b"\0" + conversation.encode())
+    bad = {"unclosed": "{% if a", "no_end": "{% for x in y %}", "no_string": "{{ 'a", "bracket": "{{ (a] }}", "raw": "{% raw %}", "comment": "{#",
+           "include": "{% include 'a' %}", "recursive": "{% for a in b recursive %}{% endfor %}", "escape": "{{ '\\x\\ud800' }}", "macro": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+           "range": "{{ range(10**9) }}", "sizes": "{{ 'x' * 10**12 }}", "raise": "{{ raise_exception('no') }}", "deep": "{{ " + "(" * 120 + "1" + ")" * 120 + " }}"}
+    for name, text in bad.items():
+        put("chat_template_fuzz", f"bad_{name}", text.encode())
+    random = json.loads((folder / "random.json").read_text())
+    text = "\n".join(source for source, wanted in random["cases"][::6] if wanted is not None)
+    variables = json.dumps({"messages": [{"role": "user"}], "chat_template_kwargs": random["variables"]}, ensure_ascii=False)
+    put("chat_template_fuzz", "random", f"{text}\0{variables}".encode())
+
+
 if __name__ == "__main__":
+    chat_templates()
     sentencepiece()
     vocab_files()
     regexes()

@@ -20,6 +20,7 @@ void add_convert(CLI::App& program);
 void add_verify(CLI::App& program);
 void add_score(CLI::App& program);
 void add_tokenizer(CLI::App& program);
+void add_template(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_data(CLI::App& program);
 void add_doctor(CLI::App& program);

@@ -132,6 +132,7 @@ int run(int argc, char** argv) {
   app::add_verify(program);
   app::add_score(program);
   app::add_tokenizer(program);
+  app::add_template(program);
   app::add_inspect(program);
   app::add_data(program);
   app::add_doctor(program);

@@ -43,6 +43,7 @@ enum class Code : int {
   torch_file = 3106,  // what torch.save wrote, and the zip and pickle that it consists of
   llama2c = 3107,
   tokenizer = 3201,
+  chat_template = 3202,  // a template that is not one, or that refused the conversation
   text_data = 3301,
   line_counts = 3302,  // parallel files of different length
   compressed = 3303,
