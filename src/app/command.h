@@ -15,6 +15,7 @@ namespace glossa::app {
 void add_train(CLI::App& program);
 void add_translate(CLI::App& program);
 void add_generate(CLI::App& program);
+void add_chat(CLI::App& program);
 void add_perplexity(CLI::App& program);
 void add_convert(CLI::App& program);
 void add_verify(CLI::App& program);

@@ -127,6 +127,7 @@ int run(int argc, char** argv) {
   app::add_train(program);
   app::add_translate(program);
   app::add_generate(program);
+  app::add_chat(program);
   app::add_perplexity(program);
   app::add_convert(program);
   app::add_verify(program);
