@@ -5,10 +5,12 @@
 #include "base/unicode.h"
 #include "checkpoint/gguf_model.h"
 #include "data/byte_stream.h"
+#include "hub/cache.h"
 
 namespace glossa::app {
 
-LoadedCausalModel load_causal(const std::string& path)  {
+LoadedCausalModel load_causal(const std::string& model) {
+  const fs::path path = model_path(model);
   std::error_code ignored;
   return fs::is_directory(path, ignored) ? load_causal_directory(path) : load_gguf_model(path);
 }

@@ -8,7 +8,7 @@
 
 namespace glossa::app {
 
-// A model from a directory or a .gguf file. Errors as load_causal_directory's and load_gguf_model's.
+// A model from a directory or a .gguf file, or one of the cache by its name (model_path). Errors as load_causal_directory's and load_gguf_model's.
 LoadedCausalModel load_causal(const std::string& path);
 
 // Whether a token's text holds one of the strings that end what DRY compares. It keeps a copy of the tokenizer.

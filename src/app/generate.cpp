@@ -153,7 +153,7 @@ void run(const Options& o) {
 void add_generate(CLI::App& program) {
   CLI::App* c = program.add_subcommand("generate", "Continue text with a language model");
   auto o = std::make_shared<Options>();
-  c->add_option("-m,--model", o->model, "A model: a directory or a .gguf file")->type_name("MODEL")->required();
+  c->add_option("-m,--model", o->model, "A model: a directory, a .gguf file, or ORG/NAME[:QUANT] that was pulled")->type_name("MODEL")->required();
   c->add_option("-p,--prompt", o->prompt, "The text to go on from")->type_name("TEXT");
   c->add_option("-f,--file", o->file, "A file that holds it; a .jsonl file: many, {\"prompt\": TEXT} a line, decoded together")->type_name("FILE");
   c->add_option("input", o->input, "The same; - is standard input")->type_name("FILE");

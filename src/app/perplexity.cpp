@@ -67,7 +67,7 @@ void run(Options o) {
 void add_perplexity(CLI::App& program) {
   CLI::App* c = program.add_subcommand("perplexity", "How surprised a language model is by a text");
   auto o = std::make_shared<Options>();
-  c->add_option("-m,--model", o->model, "A model: a directory or a .gguf file")->type_name("MODEL")->required();
+  c->add_option("-m,--model", o->model, "A model: a directory, a .gguf file, or ORG/NAME[:QUANT] that was pulled")->type_name("MODEL")->required();
   c->add_option("file", o->file, "The text, plain or as .gz or .zst; - is standard input")->type_name("FILE")->required();
   c->add_option("-c,--ctx-size", o->how.context, "Tokens of a piece, of which the later half is scored")
       ->type_name("N")->check(whole_number(2, 1 << 30))->capture_default_str();

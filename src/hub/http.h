@@ -29,12 +29,12 @@ struct HttpRequest {
   std::string url;
   bool head = false;       // no body; redirects to another host are not followed
   std::uint64_t from = 0;  // the byte to begin at
-  std::string if_range;    // an ETag: begin there only if it is still the file's
+  std::string if_range = {};  // an ETag: begin there only if it is still the file's
   bool is_file = false;    // it may take as long as it is not too slow; else Patience::answer
   // Called once before the first byte of a body of status 200 or 206; bodies of others are passed over. What either
   // throws ends the transfer and passes through `send`.
-  std::function<void(const HttpResponse&)> begin;
-  std::function<void(Bytes)> body;
+  std::function<void(const HttpResponse&)> begin = {};
+  std::function<void(Bytes)> body = {};
 };
 
 class HttpClient {

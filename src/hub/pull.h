@@ -27,8 +27,8 @@ struct PullPlan {
 struct PullOptions {
   ModelName name;
   std::string revision = "main";
-  Selection selection;  // its quantisation is the name's
-  HubHooks hooks;
+  Selection selection = {};  // its quantisation is the name's
+  HubHooks hooks = {};
   std::function<void(const PullPlan&)> planned = [](const PullPlan&) {};
 };
 

@@ -25,10 +25,10 @@ std::vector<GgufChoice> gguf_choices(std::span<const std::string> names);
 GgufChoice choose_gguf(std::vector<GgufChoice> choices, std::string_view quant, std::string_view model);
 
 struct Selection {
-  std::string quant;                  // "" for what is right for the repository
+  std::string quant = {};             // "" for what is right for the repository
   bool all = false;                   // every file
-  std::vector<std::string> include;   // patterns of a shell, where * takes '/' too; instead of the choice below
-  std::vector<std::string> exclude;   // what of all that is left out
+  std::vector<std::string> include = {};  // patterns of a shell, where * takes '/' too; instead of the choice below
+  std::vector<std::string> exclude = {};  // what of all that is left out
 };
 
 // With a quantisation, or where there is nothing but GGUF files: those of one. Else a directory of Hugging Face:

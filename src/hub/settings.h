@@ -27,7 +27,7 @@ struct HubSettings {
   std::string endpoint;  // HF_ENDPOINT, without a slash at the end
   std::string token;     // HF_TOKEN, or the first line of HF_TOKEN_PATH or HF_HOME/token; "" for none. Never shown
   bool offline = false;  // HF_HUB_OFFLINE
-  std::string authorities, authorities_folder;  // SSL_CERT_FILE, SSL_CERT_DIR; "" for the system's
+  std::string authorities = {}, authorities_folder = {};  // SSL_CERT_FILE, SSL_CERT_DIR; "" for the system's
   Patience patience = {};
 
   // Error(bad_value) for an address or token that is none.

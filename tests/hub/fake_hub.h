@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/digest.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "hub/settings.h"
 #include "server.h"
