@@ -1,7 +1,7 @@
 # What ./run and ./test share: packages, building, data. Sourced by bash, from the project's root.
 
 packages=(g++ cmake ninja-build ccache pkg-config ca-certificates curl git libhwy-dev libfmt-dev nlohmann-json3-dev libcli11-dev
-  libyaml-cpp-dev libutf8proc-dev zlib1g-dev libzstd-dev libssl-dev libedit-dev libgtest-dev libgmock-dev)
+  libyaml-cpp-dev libutf8proc-dev zlib1g-dev libzstd-dev libssl-dev libcurl4-openssl-dev libedit-dev libgtest-dev libgmock-dev)
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi

@@ -245,7 +245,7 @@ bool obey(Chat& chat, const std::string& line, std::string& attached) {
 
 void run(const Options& o) {
   o.sampling.validate();
-  const ModelSource source = open_model(o.files.model, {.tokenizer = o.files.tokenizer});
+  const ModelSource source = open_source(o.files);
   Chat chat(o, source);
   LineEditor editor("chat");
   if (!o.prompt.empty()) chat.answer(o.prompt);

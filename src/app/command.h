@@ -23,6 +23,8 @@ void add_score(CLI::App& program);
 void add_tokenizer(CLI::App& program);
 void add_template(CLI::App& program);
 void add_inspect(CLI::App& program);
+void add_pull(CLI::App& program);
+void add_models(CLI::App& program);
 void add_data(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_bench(CLI::App& program);
@@ -48,6 +50,10 @@ bool terminal();
 void note(std::string_view line);
 void set_quiet(bool quiet);
 bool quiet();
+
+// From here on Ctrl-C and other signals to end are asked for by `stop_asked`; a second one ends the program at once.
+void stop_on_signals();
+bool stop_asked();
 
 // Adds --threads (0: all that the process may use) to a command; takes effect before its callback runs.
 void add_threads_option(CLI::App& command);

@@ -1,7 +1,5 @@
 // train.cpp -- `glossa train`: a recipe in, a model and the story of its making out.
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <csignal>
 #include <memory>
 #include <optional>
 
@@ -21,21 +19,6 @@ struct Options {
   std::optional<std::int64_t> seed;
   bool resume = false, overwrite = false, schema = false, reference = false, json = false;
 };
-
-std::atomic<int> signals = 0;
-static_assert(std::atomic<int>::is_always_lock_free, "touched by a signal handler");
-
-void on_signal(int) {
-  constexpr int kInterrupted = 130;
-  if (signals.fetch_add(1) > 0) std::_Exit(kInterrupted);  // asked twice: at once; the last checkpoint is whole
-}
-
-void stop_on_signals() {
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaction(signal, &action, nullptr);
-}
 
 Recipe effective_recipe(const Options& o) {
   Recipe recipe = Recipe::read(o.recipe);
@@ -91,7 +74,7 @@ void run(Options& o) {
                                                .command = command_of(o),
                                                .hooks = {.note = [&](std::string_view line) { bar.note(line); },
                                                          .progress = [&](const TrainingProgress& p) { bar.show(p); },
-                                                         .stop = [] { return signals.load() > 0; }}});
+                                                         .stop = stop_asked}});
   if (result.stopped)
     fail(Code::stopped, "stopped at step {}; the same command with --resume goes on from {}", result.step,
          result.checkpoint.empty() ? "the beginning" : shown(result.checkpoint));
