@@ -30,11 +30,13 @@ class Templates {
   explicit Templates(std::string model) : model_(std::move(model)) {}
   RenderedChat render(const ChatRequest& request) {
     if (request.chat_template)
-      return ChatTemplate::parse(*request.chat_template, "chat_template").render(request.messages, request.options);
+      return ChatTemplate::parse(*request.chat_template, "chat_template")
+          .render(request.messages, request.options);
     const bool with_tools = !request.options.tools.is_null();
     auto& loaded = loaded_[with_tools ? 1 : 0];
     if (!loaded) {
-      check(!model_.empty(), Code::usage, "--model is missing, and the conversation has no chat_template of its own");
+      check(!model_.empty(), Code::usage,
+            "--model is missing, and the conversation has no chat_template of its own");
       loaded = load_template(model_, with_tools);
       check(loaded.has_value(), Code::chat_template, "{}: the model has no chat template", shown(model_));
     }
@@ -65,7 +67,8 @@ void render_all(const TemplateOptions& o) {
         fmt::format("{}: line {}", o.input == "-" ? "standard input" : shown(o.input), reader.line_number());
     const auto render = [&] {
       ChatRequest request = parse_chat_request(line.text, place);
-      request.options.add_generation_prompt |= o.add_generation_prompt && !request.options.continue_final_message;
+      request.options.add_generation_prompt |=
+          o.add_generation_prompt && !request.options.continue_final_message;
       request.options.mark_generated = o.json;
       return templates.render(request);
     };
@@ -79,15 +82,19 @@ void render_all(const TemplateOptions& o) {
 void add_template(CLI::App& program) {
   CLI::App* command = program.add_subcommand("template", "Conversations as the text that a model reads");
   const auto o = std::make_shared<TemplateOptions>();
-  command->add_option("-m,--model", o->model,
-                      "A model's directory (chat_template.jinja or tokenizer_config.json), a .gguf, or a template's file");
-  command->add_option("-i,--input", o->input,
-                      "A conversation a line, as JSON: a list of messages, or an object of messages, tools, documents, "
-                      "add_generation_prompt, continue_final_message, bos_token, eos_token, chat_template, "
-                      "chat_template_kwargs, now; - is standard input")
+  command->add_option(
+      "-m,--model", o->model,
+      "A model's directory (chat_template.jinja or tokenizer_config.json), a .gguf, or a template's file");
+  command
+      ->add_option(
+          "-i,--input", o->input,
+          "A conversation a line, as JSON: a list of messages, or an object of messages, tools, documents, "
+          "add_generation_prompt, continue_final_message, bos_token, eos_token, chat_template, "
+          "chat_template_kwargs, now; - is standard input")
       ->type_name("FILE")
       ->capture_default_str();
-  command->add_flag("--add-generation-prompt", o->add_generation_prompt, "With the beginning of an answer at the end");
+  command->add_flag("--add-generation-prompt", o->add_generation_prompt,
+                    "With the beginning of an answer at the end");
   command->add_flag("--json", o->json,
                     "An object for each line: text, and generated, the bytes that the template marks as the "
                     "assistant's; or error");

@@ -26,9 +26,10 @@ class Reader {
     const std::string given = text(key, value);
     unsigned month = 0, day = 0, hour = 0, minute = 0, second = 0;
     int year = 0, end = 0;
-    const int fields = std::sscanf(given.c_str(), "%4d-%2u-%2u%nT%2u:%2u:%2u%n", &year, &month, &day, &end, &hour,
-                                   &minute, &second, &end);
-    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
+    const int fields = std::sscanf(given.c_str(), "%4d-%2u-%2u%nT%2u:%2u:%2u%n", &year, &month, &day, &end,
+                                   &hour, &minute, &second, &end);
+    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
+                                           std::chrono::day(day)};
     const bool whole = (fields == 3 || fields == 6) && static_cast<std::size_t>(end) == given.size();
     check(whole && date.ok() && hour < 24 && minute < 60 && second < 60, Code::chat_template,
           "{}: {}: {} is no time as 2024-07-26 or 2024-07-26T18:30:00", origin_, key, quoted(given));
@@ -37,25 +38,37 @@ class Reader {
   }
   void set(ChatRequest& request, std::string_view key, OrderedJson& value) const {
     ChatOptions& o = request.options;
-    if (key == "messages") request.messages = std::move(value);
-    else if (value.is_null()) return known(key);
-    else if (key == "tools") o.tools = std::move(value);
-    else if (key == "documents") o.documents = std::move(value);
-    else if (key == "add_generation_prompt") o.add_generation_prompt = boolean(key, value);
-    else if (key == "continue_final_message") o.continue_final_message = boolean(key, value);
-    else if (key == "bos_token") o.bos_token = text(key, value);
-    else if (key == "eos_token") o.eos_token = text(key, value);
-    else if (key == "chat_template") request.chat_template = text(key, value);
-    else if (key == "chat_template_kwargs") o.chat_template_kwargs = std::move(value);
-    else if (key == "now") o.now = time(key, value);
-    else known(key);
+    if (key == "messages")
+      request.messages = std::move(value);
+    else if (value.is_null())
+      return known(key);
+    else if (key == "tools")
+      o.tools = std::move(value);
+    else if (key == "documents")
+      o.documents = std::move(value);
+    else if (key == "add_generation_prompt")
+      o.add_generation_prompt = boolean(key, value);
+    else if (key == "continue_final_message")
+      o.continue_final_message = boolean(key, value);
+    else if (key == "bos_token")
+      o.bos_token = text(key, value);
+    else if (key == "eos_token")
+      o.eos_token = text(key, value);
+    else if (key == "chat_template")
+      request.chat_template = text(key, value);
+    else if (key == "chat_template_kwargs")
+      o.chat_template_kwargs = std::move(value);
+    else if (key == "now")
+      o.now = time(key, value);
+    else
+      known(key);
   }
 
  private:
   void known(std::string_view key) const {
     static constexpr std::array<std::string_view, 10> kKeys = {
-        "messages",  "tools",         "documents",            "add_generation_prompt", "continue_final_message",
-        "bos_token", "eos_token",     "chat_template",        "chat_template_kwargs",  "now"};
+        "messages",  "tools",     "documents",     "add_generation_prompt", "continue_final_message",
+        "bos_token", "eos_token", "chat_template", "chat_template_kwargs",  "now"};
     if (std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) return;
     const std::string near = closest(key, kKeys);
     fail(Code::chat_template, "{}: unknown key {}{}; there are {}", origin_, quoted(key),

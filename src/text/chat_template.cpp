@@ -32,19 +32,20 @@ void share_reasoning(OrderedJson& message) {
 }
 
 void check_messages(const OrderedJson& messages) {
-  check(messages.is_array(), Code::chat_template, "messages: found a JSON {}, and a list of objects is needed",
-        messages.type_name());
+  check(messages.is_array(), Code::chat_template,
+        "messages: found a JSON {}, and a list of objects is needed", messages.type_name());
   for (std::size_t i = 0; i < messages.size(); ++i)
-    check(messages[i].is_object(), Code::chat_template, "messages[{}]: found a JSON {}, and an object is needed", i,
-          messages[i].type_name());
+    check(messages[i].is_object(), Code::chat_template,
+          "messages[{}]: found a JSON {}, and an object is needed", i, messages[i].type_name());
 }
 
 void check_list(const OrderedJson& list, std::string_view name) {
   if (list.is_null()) return;
-  check(list.is_array(), Code::chat_template, "{}: found a JSON {}, and a list is needed", name, list.type_name());
+  check(list.is_array(), Code::chat_template, "{}: found a JSON {}, and a list is needed", name,
+        list.type_name());
   for (const auto& item : list)
-    check(item.is_object(), Code::chat_template, "{}: found a JSON {} in the list, and objects are needed", name,
-          item.type_name());
+    check(item.is_object(), Code::chat_template, "{}: found a JSON {} in the list, and objects are needed",
+          name, item.type_name());
 }
 
 // Puts the tag behind the last text of the last message; that text.
@@ -85,8 +86,8 @@ class Variables {
  public:
   Variables(std::string_view origin, const TemplateLimits& limits) : origin_(origin), limits_(limits) {}
   void add(std::string name, const OrderedJson& json) {
-    check(std::none_of(all_.begin(), all_.end(), [&](const auto& v) { return v.first == name; }), Code::chat_template,
-          "{}: chat_template_kwargs: {} is given in another way", origin_, quoted(name));
+    check(std::none_of(all_.begin(), all_.end(), [&](const auto& v) { return v.first == name; }),
+          Code::chat_template, "{}: chat_template_kwargs: {} is given in another way", origin_, quoted(name));
     jinja::Value value = jinja::from_json(json, name, limits_);
     all_.emplace_back(std::move(name), std::move(value));
   }
@@ -104,8 +105,8 @@ struct ChatTemplate::Tree {
   jinja::Block block;
 };
 
-ChatTemplate ChatTemplate::parse(std::string_view source, std::string origin, std::map<std::string, std::string> tokens,
-                                 const TemplateLimits& limits) {
+ChatTemplate ChatTemplate::parse(std::string_view source, std::string origin,
+                                 std::map<std::string, std::string> tokens, const TemplateLimits& limits) {
   ChatTemplate made;
   made.source_ = source;
   made.origin_ = std::move(origin);

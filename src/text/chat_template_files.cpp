@@ -13,10 +13,12 @@ std::map<std::string, std::string> tokens_of(const Json& config, const std::stri
     if (!key.ends_with("_token")) continue;
     const Json* text = &value;
     if (value.is_object() && value.contains("content")) text = &value["content"];
-    if (text->is_string()) tokens[key] = text->get<std::string>();
-    else check(text->is_null() || text->is_boolean(), Code::chat_template,
-               "{}: {}: found a JSON {}, and a text or an object with a content is needed", origin, quoted(key),
-               text->type_name());
+    if (text->is_string())
+      tokens[key] = text->get<std::string>();
+    else
+      check(text->is_null() || text->is_boolean(), Code::chat_template,
+            "{}: {}: found a JSON {}, and a text or an object with a content is needed", origin, quoted(key),
+            text->type_name());
   }
   return tokens;
 }
@@ -45,22 +47,27 @@ std::optional<std::string> chosen(const Json& json, const std::string& origin, b
   if (named.contains("default")) return named["default"];
   std::string names;
   for (const auto& [name, text] : named) names += (names.empty() ? "" : ", ") + quoted(name);
-  fail(Code::chat_template, "{}: chat_template: there is no template named \"default\", only {}", origin, names);
+  fail(Code::chat_template, "{}: chat_template: there is no template named \"default\", only {}", origin,
+       names);
 }
 
 }  // namespace
 
-std::optional<ChatTemplate> load_chat_template(const fs::path& directory, bool with_tools, const TemplateLimits& limits) {
+std::optional<ChatTemplate> load_chat_template(const fs::path& directory, bool with_tools,
+                                               const TemplateLimits& limits) {
   const fs::path config_file = directory / "tokenizer_config.json";
   Json config;
   if (fs::exists(config_file)) config = read_json(config_file);
-  check(config.is_null() || config.is_object(), Code::chat_template, "{}: is no JSON object", shown(config_file));
-  auto tokens = config.is_object() ? tokens_of(config, shown(config_file)) : std::map<std::string, std::string>{};
+  check(config.is_null() || config.is_object(), Code::chat_template, "{}: is no JSON object",
+        shown(config_file));
+  auto tokens =
+      config.is_object() ? tokens_of(config, shown(config_file)) : std::map<std::string, std::string>{};
 
   const fs::path with_tools_file = directory / "additional_chat_templates" / "tool_use.jinja";
   for (const fs::path& file : {with_tools_file, directory / "chat_template.jinja"}) {
     if (!fs::exists(file) || (file == with_tools_file && !with_tools)) continue;
-    return ChatTemplate::parse(read_file(file, limits.template_bytes), shown(file), std::move(tokens), limits);
+    return ChatTemplate::parse(read_file(file, limits.template_bytes), shown(file), std::move(tokens),
+                               limits);
   }
   if (!config.is_object() || !config.contains("chat_template")) return std::nullopt;
   const auto source = chosen(config["chat_template"], shown(config_file), with_tools);

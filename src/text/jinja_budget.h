@@ -9,12 +9,12 @@ namespace glossa {
 struct TemplateLimits {
   std::uint64_t template_bytes = 1u << 20;  // the longest of published models are some 20 KB
   int nesting = 100;                        // blocks and brackets within each other in the template
-  std::uint64_t steps = 1'000'000;          // expressions evaluated, elements visited, pieces of text looked through
-  int levels = 400;                         // expressions, blocks and macros within each other while rendering
-  std::uint64_t text_bytes = 256u << 20;    // all texts and lists made in one rendering
-  std::uint64_t output_bytes = 64u << 20;   // the result
-  std::uint64_t range = 100'000;            // numbers of one range(), as in Jinja's sandbox
-  int value_depth = 100;                    // lists and dicts within each other
+  std::uint64_t steps = 1'000'000;  // expressions evaluated, elements visited, pieces of text looked through
+  int levels = 400;                 // expressions, blocks and macros within each other while rendering
+  std::uint64_t text_bytes = 256u << 20;   // all texts and lists made in one rendering
+  std::uint64_t output_bytes = 64u << 20;  // the result
+  std::uint64_t range = 100'000;           // numbers of one range(), as in Jinja's sandbox
+  int value_depth = 100;                   // lists and dicts within each other
 };
 
 }  // namespace glossa

@@ -148,7 +148,8 @@ std::optional<std::int64_t> Renderer::bound(const Expression& e) {
 Arguments Renderer::arguments(const CallArguments& call) {
   Arguments all;
   all.positional = evaluate_all(call.positional);
-  for (std::size_t i = 0; i < call.named.size(); ++i) all.named.emplace_back(call.names[i], evaluate(call.named[i]));
+  for (std::size_t i = 0; i < call.named.size(); ++i)
+    all.named.emplace_back(call.names[i], evaluate(call.named[i]));
   for (const Expression& e : call.spread)
     for (Value& item : elements(budget_, evaluate(e))) all.positional.push_back(std::move(item));
   for (const Expression& e : call.spread_named) {

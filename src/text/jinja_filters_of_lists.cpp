@@ -34,7 +34,8 @@ void sort_by_key(Budget& budget, std::vector<Keyed>& all, bool reverse) {
 
 Value default_value(Budget& budget, const Value& value, const Arguments& arguments) {
   const Bound a("default", arguments, {"default_value", "boolean"});
-  if (value.is_undefined() || (a.truth(1, false) && !truth(value))) return a.value(0, Value::text(budget, ""));
+  if (value.is_undefined() || (a.truth(1, false) && !truth(value)))
+    return a.value(0, Value::text(budget, ""));
   return value;
 }
 
@@ -93,7 +94,8 @@ Value sort(Budget& budget, const Value& value, const Arguments& arguments) {
   const bool case_sensitive = a.truth(1, false);
   std::vector<Value> attributes;
   if (a.has(2) && a[2].is_text()) {
-    for (const auto part : split(a[2].bytes(), ",", -1, false)) attributes.push_back(Value::constant(std::string(part)));
+    for (const auto part : split(a[2].bytes(), ",", -1, false))
+      attributes.push_back(Value::constant(std::string(part)));
   } else {
     attributes.push_back(a.value(2, Value::none()));
   }
@@ -130,7 +132,8 @@ Value items_of(Budget& budget, const Value& value, const Arguments& arguments) {
   if (value.is_undefined()) return Value::iterator(budget, {});
   if (!value.is(Kind::dict)) refuse("items needs a dict, not a {}", value.type_name());
   std::vector<Value> items;
-  for (const auto& [key, member] : value.as_dict().members()) items.push_back(Value::tuple(budget, {key, member}));
+  for (const auto& [key, member] : value.as_dict().members())
+    items.push_back(Value::tuple(budget, {key, member}));
   return Value::iterator(budget, std::move(items));
 }
 
@@ -154,7 +157,8 @@ Value extreme(Budget& budget, const Value& value, const Arguments& arguments) {
   bool any = false;
   for (Value& item : elements(budget, value)) {
     Value key = key_of(budget, item, a.value(1, Value::none()), a.truth(0, false));
-    const bool better = !any || (Greatest ? less(budget, best.key, key, ">") : less(budget, key, best.key, "<"));
+    const bool better =
+        !any || (Greatest ? less(budget, best.key, key, ">") : less(budget, key, best.key, "<"));
     if (better) best = {std::move(key), std::move(item)};
     any = true;
   }
@@ -192,7 +196,8 @@ Value batch(Budget& budget, const Value& value, const Arguments& arguments) {
     row.push_back(std::move(item));
   }
   if (!row.empty()) {
-    const auto missing = static_cast<std::uint64_t>(std::max<std::int64_t>(size - static_cast<std::int64_t>(row.size()), 0));
+    const auto missing =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(size - static_cast<std::int64_t>(row.size()), 0));
     if (a.has(1) && !a[1].is_none()) {
       budget.step(missing);
       row.insert(row.end(), missing, a[1]);
@@ -245,7 +250,8 @@ Value group_by(Budget& budget, const Value& value, const Arguments& arguments) {
   std::vector<Value> groups;
   for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
     std::vector<Value> items;
-    for (; end < all.size() && equal(budget, all[begin].key, all[end].key); ++end) items.push_back(all[end].item);
+    for (; end < all.size() && equal(budget, all[begin].key, all[end].key); ++end)
+      items.push_back(all[end].item);
     if (end == begin) items.push_back(all[end++].item);  // a key that is not equal to itself
     const Value shown = key(items.front(), true);
     groups.push_back(group(budget, shown, std::move(items)));
@@ -255,7 +261,8 @@ Value group_by(Budget& budget, const Value& value, const Arguments& arguments) {
 
 // What comes after the first `n` arguments by place.
 Arguments behind(const Arguments& arguments, std::size_t n) {
-  return {{arguments.positional.begin() + static_cast<std::ptrdiff_t>(n), arguments.positional.end()}, arguments.named};
+  return {{arguments.positional.begin() + static_cast<std::ptrdiff_t>(n), arguments.positional.end()},
+          arguments.named};
 }
 
 const std::string& name_in(std::string_view filter, const Value& value, std::string_view what) {
@@ -289,7 +296,8 @@ template <bool Wanted, bool OfAttribute>
 Value select(Budget& budget, const Value& value, const Arguments& arguments) {
   constexpr std::size_t kName = OfAttribute ? 1 : 0;
   if (!truth(value)) return Value::iterator(budget, {});
-  if (OfAttribute && arguments.positional.empty()) refuse("selectattr and rejectattr need the name of an attribute");
+  if (OfAttribute && arguments.positional.empty())
+    refuse("selectattr and rejectattr need the name of an attribute");
   const bool tested = arguments.positional.size() > kName;
   const Test test = tested ? test_of(name_in("select", arguments.positional[kName], "test")) : nullptr;
   const Arguments rest = tested ? behind(arguments, kName + 1) : Arguments{};

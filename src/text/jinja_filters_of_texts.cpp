@@ -126,9 +126,11 @@ Value truncate(Budget& budget, const Value& value, const Arguments& arguments) {
   const std::int64_t n = length(budget, value);
   if (n <= most || n - most <= leeway) return value;
   if (!value.is_text()) refuse("truncate needs a text, not a {}", value.type_name());
-  std::string_view kept = std::string_view(value.bytes()).substr(0, byte_of(value.bytes(), most - end_length));
+  std::string_view kept =
+      std::string_view(value.bytes()).substr(0, byte_of(value.bytes(), most - end_length));
   if (!a.truth(1, false))
-    if (const std::size_t space = kept.rfind(' '); space != std::string_view::npos) kept = kept.substr(0, space);
+    if (const std::size_t space = kept.rfind(' '); space != std::string_view::npos)
+      kept = kept.substr(0, space);
   return Value::text(budget, std::string(kept) + end, value.as_text().safe);
 }
 
@@ -150,7 +152,9 @@ Value center(Budget& budget, const Value& value, const Arguments& arguments) {
   const Bound a("center", arguments, {"width"});
   const Text text = soft(budget, value);
   const Value self = Value::text(budget, text.bytes, text.safe);
-  return attribute_of(budget, self, "center").as_object().call(budget, {{Value::integer(a.integer(0, 80))}, {}});
+  return attribute_of(budget, self, "center")
+      .as_object()
+      .call(budget, {{Value::integer(a.integer(0, 80))}, {}});
 }
 
 Value format(Budget& budget, const Value& value, const Arguments& arguments) {
@@ -167,10 +171,13 @@ Value format(Budget& budget, const Value& value, const Arguments& arguments) {
 std::string url_quoted(std::string_view text, bool in_query) {
   std::string out;
   for (const char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' || c == '~' || (c == '/' && !in_query))
+    if (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' || c == '~' ||
+        (c == '/' && !in_query))
       out += c;
-    else if (c == ' ' && in_query) out += '+';
-    else out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    else if (c == ' ' && in_query)
+      out += '+';
+    else
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;
 }
@@ -207,8 +214,10 @@ std::optional<std::string> without_underscores(std::string_view text) {
   std::string out;
   const auto is_digit = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '_') out += text[i];
-    else if (i == 0 || i + 1 == text.size() || !is_digit(text[i - 1]) || !is_digit(text[i + 1])) return std::nullopt;
+    if (text[i] != '_')
+      out += text[i];
+    else if (i == 0 || i + 1 == text.size() || !is_digit(text[i - 1]) || !is_digit(text[i + 1]))
+      return std::nullopt;
   }
   return out;
 }
@@ -218,15 +227,19 @@ std::optional<std::int64_t> parsed_whole(std::string_view text, std::int64_t bas
   const bool minus = text.starts_with('-');
   if (minus || text.starts_with('+')) text.remove_prefix(1);
   const char letter = base == 16 ? 'x' : base == 8 ? 'o' : base == 2 ? 'b' : '\0';
-  if (letter && text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == letter) text.remove_prefix(text[2] == '_' ? 3 : 2);
+  if (letter && text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == letter)
+    text.remove_prefix(text[2] == '_' ? 3 : 2);
   const auto digits = without_underscores(text);
   if (!digits || digits->empty()) return std::nullopt;
   __int128 value = 0;
   for (const char c : *digits) {
-    const int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'z' ? (c | 0x20) - 'a' + 10 : 99;
+    const int digit = c >= '0' && c <= '9'                     ? c - '0'
+                      : (c | 0x20) >= 'a' && (c | 0x20) <= 'z' ? (c | 0x20) - 'a' + 10
+                                                               : 99;
     if (digit >= base) return std::nullopt;
     value = value * base + digit;
-    if (value > std::numeric_limits<std::int64_t>::max()) refuse("int: the number {} is beyond 64 bits", quoted(text));
+    if (value > std::numeric_limits<std::int64_t>::max())
+      refuse("int: the number {} is beyond 64 bits", quoted(text));
   }
   return static_cast<std::int64_t>(minus ? -value : value);
 }
@@ -302,7 +315,8 @@ double rounded_real(double x, std::int64_t places) {
     return std::strtod(buffer, nullptr);
   }
   std::snprintf(buffer, sizeof buffer, "%.40e", x);
-  const std::int64_t digits = std::atoi(std::string(buffer).substr(std::string_view(buffer).find('e') + 1).c_str()) + places;
+  const std::int64_t digits =
+      std::atoi(std::string(buffer).substr(std::string_view(buffer).find('e') + 1).c_str()) + places;
   if (digits < -1) return 0 * x;
   const double unit = std::strtod(fmt::format("1e{}", -places).c_str(), nullptr);
   if (digits == -1) return std::fabs(x) > unit / 2 ? std::copysign(unit, x) : 0 * x;
@@ -354,7 +368,8 @@ Value tojson(Budget& budget, const Value& value, const Arguments& arguments) {
   }
   if (a.has(2) && !a[2].is_none()) {
     const auto both = elements(budget, a[2]);
-    if (both.size() != 2 || !both[0].is_text() || !both[1].is_text()) refuse("tojson: separators must be two texts");
+    if (both.size() != 2 || !both[0].is_text() || !both[1].is_text())
+      refuse("tojson: separators must be two texts");
     style.item_separator = both[0].bytes();
     style.key_separator = both[1].bytes();
   }

@@ -41,7 +41,8 @@ class PercentFormatter {
       if (percent < pattern_.size()) put_field(out);
     }
     // Python cannot tell these from a dict with names that the text does not mention.
-    const bool takes_no_part = values_.is(Value::Kind::dict) || values_.is_undefined() || (values_.is(Value::Kind::sequence) && !is_tuple_);
+    const bool takes_no_part = values_.is(Value::Kind::dict) || values_.is_undefined() ||
+                               (values_.is(Value::Kind::sequence) && !is_tuple_);
     if (!takes_no_part && used_ < (is_tuple_ ? values_.as_sequence().items.size() : 1))
       refuse("not all arguments of '%' are in the text");
     return out;
@@ -84,12 +85,18 @@ class PercentFormatter {
       c = next();
     }
     for (;; c = next()) {
-      if (c == '-') d.left = true;
-      else if (c == '+') d.sign = true;
-      else if (c == ' ') d.space = true;
-      else if (c == '0') d.zeros = true;
-      else if (c == '#') d.other = true;
-      else break;
+      if (c == '-')
+        d.left = true;
+      else if (c == '+')
+        d.sign = true;
+      else if (c == ' ')
+        d.space = true;
+      else if (c == '0')
+        d.zeros = true;
+      else if (c == '#')
+        d.other = true;
+      else
+        break;
     }
     --at_;
     d.width = number();
@@ -154,12 +161,17 @@ class PercentFormatter {
   }
   // With its sign if it is below zero.
   static std::string digits(const Directive& d, std::int64_t value, int base) {
-    const std::uint64_t size = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
-    std::string text = base == 10 ? fmt::format("{}", size) : base == 8 ? fmt::format("{:o}", size) : fmt::format("{:x}", size);
+    const std::uint64_t size =
+        value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+    std::string text = base == 10  ? fmt::format("{}", size)
+                       : base == 8 ? fmt::format("{:o}", size)
+                                   : fmt::format("{:x}", size);
     if (static_cast<std::int64_t>(text.size()) < d.precision)
       text.insert(0, static_cast<std::size_t>(d.precision) - text.size(), '0');
     if (d.other && base != 10) text = (base == 8 ? "0o" : "0x") + text;
-    if (d.letter == 'X') std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    if (d.letter == 'X')
+      std::transform(text.begin(), text.end(), text.begin(),
+                     [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
     return value < 0 ? "-" + text : text;
   }
   static std::string real(const Directive& d, double x) {
@@ -173,10 +185,14 @@ class PercentFormatter {
   }
   static std::string with_sign(const Directive& d, std::string text) {
     std::string sign;
-    if (text.starts_with("-")) sign = "-", text.erase(0, 1);
-    else if (d.sign) sign = "+";
-    else if (d.space) sign = " ";
-    if (text.starts_with("0x") || text.starts_with("0X") || text.starts_with("0o")) sign += text.substr(0, 2), text.erase(0, 2);
+    if (text.starts_with("-"))
+      sign = "-", text.erase(0, 1);
+    else if (d.sign)
+      sign = "+";
+    else if (d.space)
+      sign = " ";
+    if (text.starts_with("0x") || text.starts_with("0X") || text.starts_with("0o"))
+      sign += text.substr(0, 2), text.erase(0, 2);
     const std::int64_t missing = d.width - static_cast<std::int64_t>(text.size() + sign.size());
     const auto n = static_cast<std::size_t>(std::max<std::int64_t>(missing, 0));
     if (d.left) return sign + text + std::string(n, ' ');
@@ -226,7 +242,8 @@ std::string brace_formatted(Budget& budget, const Value& pattern, const Argument
       if (automatic > 0 ? is_number : numbered && field.empty())
         refuse("format(): fields with and without numbers in one text");
       numbered |= is_number;
-      const std::size_t i = is_number ? (field.size() > 6 ? 1000000 : std::stoul(std::string(field))) : automatic++;
+      const std::size_t i =
+          is_number ? (field.size() > 6 ? 1000000 : std::stoul(std::string(field))) : automatic++;
       if (i < arguments.positional.size()) value = &arguments.positional[i];
     } else {
       for (const auto& [name, named] : arguments.named)

@@ -25,7 +25,8 @@ class PlainFunction final : public Object {
 // range(stop), range(start, stop), range(start, stop, step).
 Value range(Budget& budget, const Arguments& arguments) {
   const auto& given = arguments.positional;
-  if (!arguments.named.empty() || given.empty() || given.size() > 3) refuse("range() takes one to three numbers");
+  if (!arguments.named.empty() || given.empty() || given.size() > 3)
+    refuse("range() takes one to three numbers");
   std::array<std::int64_t, 3> n{0, 0, 1};
   for (std::size_t i = 0; i < given.size(); ++i) {
     if (given[i].is_undefined()) given[i].refuse_undefined();
@@ -37,11 +38,12 @@ Value range(Budget& budget, const Arguments& arguments) {
   const __int128 distance = step > 0 ? __int128(stop) - start : __int128(start) - stop;
   const __int128 width = step > 0 ? __int128(step) : -__int128(step);
   const __int128 count = distance <= 0 ? 0 : (distance + width - 1) / width;
-  check(count <= static_cast<__int128>(budget.limits().range), Code::count, "template exceeded {} numbers of one range()",
-        budget.limits().range);
+  check(count <= static_cast<__int128>(budget.limits().range), Code::count,
+        "template exceeded {} numbers of one range()", budget.limits().range);
   std::vector<Value> items;
   items.reserve(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < static_cast<std::int64_t>(count); ++i) items.push_back(Value::integer(start + i * step));
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(count); ++i)
+    items.push_back(Value::integer(start + i * step));
   return Value::sequence(make_sequence(budget, Sequence::Kind::range, std::move(items)));
 }
 
@@ -65,7 +67,8 @@ void fill(Budget& budget, std::string_view function, const Arguments& arguments,
 
 Value dict(Budget& budget, const Arguments& arguments) {
   auto made = std::make_shared<Dict>();
-  fill(budget, "dict", arguments, [&](const Value& key, const Value& value) { made->set(budget, key, value); });
+  fill(budget, "dict", arguments,
+       [&](const Value& key, const Value& value) { made->set(budget, key, value); });
   return Value::dict(std::move(made));
 }
 
@@ -91,7 +94,8 @@ class Clock final : public Object {
     const std::tm time = broken_down();
     std::array<char, 1024> buffer;
     const std::size_t size = std::strftime(buffer.data(), buffer.size(), format.c_str(), &time);
-    if (size == 0) refuse("strftime_now: nothing, or more than {} bytes, comes of {}", buffer.size(), quoted(format));
+    if (size == 0)
+      refuse("strftime_now: nothing, or more than {} bytes, comes of {}", buffer.size(), quoted(format));
     return Value::text(budget, std::string(buffer.data(), size));
   }
 
@@ -181,7 +185,8 @@ Value make_joiner(Budget& budget, const Arguments& arguments) {
 }
 
 Value make_cycler(Budget& budget, const Arguments& arguments) {
-  if (arguments.positional.empty() || !arguments.named.empty()) refuse("cycler() needs the values to go through");
+  if (arguments.positional.empty() || !arguments.named.empty())
+    refuse("cycler() needs the values to go through");
   return object(budget, std::make_shared<Cycler>(Value::tuple(budget, arguments.positional)));
 }
 
@@ -204,7 +209,8 @@ Value Namespace::attribute(Budget&, std::string_view name) {
 }
 
 void Namespace::set(Budget& budget, std::string_view name, Value value) {
-  if (name.starts_with('_')) refuse("a namespace takes no attribute that begins with an underscore, as {}", quoted(name));
+  if (name.starts_with('_'))
+    refuse("a namespace takes no attribute that begins with an underscore, as {}", quoted(name));
   attributes_.set(budget, name, std::move(value));
 }
 

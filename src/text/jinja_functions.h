@@ -1,5 +1,5 @@
-// jinja_functions.h -- what every chat template may call: range, dict, namespace, raise_exception, strftime_now,
-// joiner and cycler.
+// jinja_functions.h -- what every chat template may call: range, dict, namespace, raise_exception,
+// strftime_now, joiner and cycler.
 #pragma once
 #include <chrono>
 #include <memory>

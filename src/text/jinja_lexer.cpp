@@ -11,9 +11,15 @@
 namespace glossa::jinja {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_start(char32_t c) { return c == U'_' || is_letter(c); }
-bool is_name_part(char32_t c) { return is_name_start(c) || is_number(c) || is_mark(c); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_name_start(char32_t c) {
+  return c == U'_' || is_letter(c);
+}
+bool is_name_part(char32_t c) {
+  return is_name_start(c) || is_number(c) || is_mark(c);
+}
 
 // Line breaks of all kinds become "\n", and one at the very end goes.
 std::string with_plain_line_breaks(std::string_view source) {
@@ -58,7 +64,9 @@ class Lexer {
  private:
   std::string_view rest() const { return std::string_view(source_).substr(at_); }
   bool looks_at(std::string_view s) const { return rest().starts_with(s); }
-  void put(Token::Kind kind, std::string text) { tokens_.push_back({.kind = kind, .line = line_, .text = std::move(text)}); }
+  void put(Token::Kind kind, std::string text) {
+    tokens_.push_back({.kind = kind, .line = line_, .text = std::move(text)});
+  }
   // Goes on to byte `to`, counting lines.
   void move(std::size_t to) {
     line_ += static_cast<int>(std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_),
@@ -99,14 +107,17 @@ class Lexer {
 
   // After a tag's end: "-" before it takes all white space, and without "+" a block's takes one line break.
   void after_end(char sign, bool block) {
-    if (sign == '-') skip_space();
-    else if (block && sign != '+' && looks_at("\n")) move(at_ + 1);
+    if (sign == '-')
+      skip_space();
+    else if (block && sign != '+' && looks_at("\n"))
+      move(at_ + 1);
     at_line_start_ = at_ > 0 && source_[at_ - 1] == '\n';
   }
 
   void skip_comment() {
     const int begun = line_;
-    const std::size_t inside = at_ + (rest().substr(2).starts_with('-') || rest().substr(2).starts_with('+') ? 3 : 2);
+    const std::size_t inside =
+        at_ + (rest().substr(2).starts_with('-') || rest().substr(2).starts_with('+') ? 3 : 2);
     const std::size_t end = source_.find("#}", inside);
     if (end == std::string::npos) refuse_at(begun, "a comment {{# that is not closed");
     const char sign = end > inside ? source_[end - 1] : '\0';
@@ -156,8 +167,7 @@ class Lexer {
     open_.clear();
     for (;;) {
       skip_space();
-      if (at_ == source_.size())
-        refuse_at(begun, "a tag that is not closed, {} is missing", quoted(closing));
+      if (at_ == source_.size()) refuse_at(begun, "a tag that is not closed, {} is missing", quoted(closing));
       if (open_.empty() && read_end(end, closing)) return;
       read_token();
     }
@@ -180,7 +190,8 @@ class Lexer {
     if (is_digit(c)) return read_number();
     std::size_t end = at_;
     if (is_name_start(utf8_next(source_, end))) {
-      for (std::size_t next = end; next < source_.size() && is_name_part(utf8_next(source_, next));) end = next;
+      for (std::size_t next = end; next < source_.size() && is_name_part(utf8_next(source_, next));)
+        end = next;
       put(Token::Kind::name, source_.substr(at_, end - at_));
       return move(end);
     }
@@ -188,9 +199,9 @@ class Lexer {
   }
 
   void read_sign() {
-    static constexpr std::array<std::string_view, 26> kSigns = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
-                                                                "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
-                                                                ">",  "<",  "=",  ".",  ":",  "|",  ",", ";"};
+    static constexpr std::array<std::string_view, 26> kSigns = {
+        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+        "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
     const auto sign = std::find_if(kSigns.begin(), kSigns.end(), [&](auto s) { return looks_at(s); });
     if (sign == kSigns.end()) {
       std::size_t end = at_;
@@ -217,7 +228,9 @@ class Lexer {
   }
 
   void read_number() {
-    static constexpr auto is_hex = [](char c) { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); };
+    static constexpr auto is_hex = [](char c) {
+      return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+    };
     const char second = at_ + 1 < source_.size() ? static_cast<char>(source_[at_ + 1] | 0x20) : '\0';
     if (source_[at_] == '0' && (second == 'x' || second == 'o' || second == 'b')) {
       const std::size_t end = digits_end(at_ + 2, +is_hex);
@@ -251,9 +264,12 @@ class Lexer {
     std::string text = source_.substr(begin, end - begin);
     std::erase(text, '_');
     put(Token::Kind::integer, source_.substr(at_, end - at_));
-    const auto [last, error] = std::from_chars(text.data(), text.data() + text.size(), tokens_.back().whole, base);
-    if (error == std::errc::result_out_of_range) refuse_at(line_, "the number {} is beyond 64 bits", quoted(text));
-    if (error != std::errc() || last != text.data() + text.size()) refuse_at(line_, "{} is no number", quoted(text));
+    const auto [last, error] =
+        std::from_chars(text.data(), text.data() + text.size(), tokens_.back().whole, base);
+    if (error == std::errc::result_out_of_range)
+      refuse_at(line_, "the number {} is beyond 64 bits", quoted(text));
+    if (error != std::errc() || last != text.data() + text.size())
+      refuse_at(line_, "{} is no number", quoted(text));
     move(end);
   }
 
@@ -276,11 +292,16 @@ class Lexer {
       }
       const char c = text[++i];
       static constexpr std::string_view kFrom = "\\'\"abfnrtv", kTo = "\\'\"\a\b\f\n\r\t\v";
-      if (const auto known = kFrom.find(c); known != std::string_view::npos) out += kTo[known];
-      else if (c == 'x' || c == 'u' || c == 'U') i += put_code(out, text.substr(i + 1), c == 'x' ? 2 : c == 'u' ? 4 : 8);
-      else if (c >= '0' && c <= '7') i += put_octal(out, text.substr(i)) - 1;
-      else if (c == 'N') refuse_at(line_, "characters by name (\\N) are not supported");
-      else if (c != '\n') (out += '\\') += c;  // an escape that there is not stays as it is
+      if (const auto known = kFrom.find(c); known != std::string_view::npos)
+        out += kTo[known];
+      else if (c == 'x' || c == 'u' || c == 'U')
+        i += put_code(out, text.substr(i + 1), c == 'x' ? 2 : c == 'u' ? 4 : 8);
+      else if (c >= '0' && c <= '7')
+        i += put_octal(out, text.substr(i)) - 1;
+      else if (c == 'N')
+        refuse_at(line_, "characters by name (\\N) are not supported");
+      else if (c != '\n')
+        (out += '\\') += c;  // an escape that there is not stays as it is
     }
     return out;
   }
@@ -288,7 +309,8 @@ class Lexer {
     std::uint32_t code = 0;
     const char* end = text.data() + std::min(digits, text.size());
     const auto [last, error] = std::from_chars(text.data(), end, code, 16);
-    if (error != std::errc() || last != text.data() + digits) refuse_at(line_, "an escape with too few digits");
+    if (error != std::errc() || last != text.data() + digits)
+      refuse_at(line_, "an escape with too few digits");
     put_character(out, code);
     return digits;
   }
@@ -301,7 +323,8 @@ class Lexer {
     return n;
   }
   void put_character(std::string& out, std::uint32_t code) const {
-    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) refuse_at(line_, "U+{:04X} is no character", code);
+    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
+      refuse_at(line_, "U+{:04X} is no character", code);
     utf8_append(out, code);
   }
 
@@ -315,6 +338,8 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> tokens_of(std::string_view source) { return Lexer(source).run(); }
+std::vector<Token> tokens_of(std::string_view source) {
+  return Lexer(source).run();
+}
 
 }  // namespace glossa::jinja

@@ -1,5 +1,5 @@
-// jinja_lexer.h -- a template cut into texts and the tokens of its tags, with white space around tags treated as
-// transformers does: the line break after a block's tag goes, and so does the indentation before one
+// jinja_lexer.h -- a template cut into texts and the tokens of its tags, with white space around tags treated
+// as transformers does: the line break after a block's tag goes, and so does the indentation before one
 // (trim_blocks, lstrip_blocks).
 #pragma once
 #include <cstdint>

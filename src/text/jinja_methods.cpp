@@ -1,5 +1,5 @@
-// The methods of texts, lists and dicts. Those of Python that change what they belong to are refused, as they are in
-// the sandbox that templates are written for.
+// The methods of texts, lists and dicts. Those of Python that change what they belong to are refused, as they
+// are in the sandbox that templates are written for.
 #include <algorithm>
 #include <map>
 
@@ -19,7 +19,9 @@ class BoundMethod final : public Object {
   BoundMethod(Value self, Method method) : self_(std::move(self)), method_(method) {}
   std::string_view type_name() const override { return "builtin_function_or_method"; }
   bool callable() const override { return true; }
-  Value call(Budget& budget, const Arguments& arguments) override { return method_(budget, self_, arguments); }
+  Value call(Budget& budget, const Arguments& arguments) override {
+    return method_(budget, self_, arguments);
+  }
   int depth() const override { return self_.depth() + 1; }
 
  private:
@@ -57,13 +59,16 @@ Value strip(Budget& budget, const Value& self, const Arguments& arguments) {
   const Bound a("strip", arguments, {"chars"});
   constexpr Sides kSides{Left, Right};
   budget.scan(self.bytes().size());
-  if (!a.has(0) || a[0].is_none()) return same_marks(budget, self, std::string(stripped(self.bytes(), kSides)));
+  if (!a.has(0) || a[0].is_none())
+    return same_marks(budget, self, std::string(stripped(self.bytes(), kSides)));
   budget.scan(self.bytes().size() * a.text(0).size());
   return same_marks(budget, self, std::string(stripped(self.bytes(), a.text(0), kSides)));
 }
 
 // Python's rfind may look at each place of the text and compare the whole part there.
-void scan_from_right(Budget& budget, std::size_t text, std::size_t part) { budget.scan(text * (1 + part / 16)); }
+void scan_from_right(Budget& budget, std::size_t text, std::size_t part) {
+  budget.scan(text * (1 + part / 16));
+}
 
 template <bool FromRight>
 Value split_text(Budget& budget, const Value& self, const Arguments& arguments) {
@@ -105,7 +110,8 @@ Value split_into_lines(Budget& budget, const Value& self, const Arguments& argum
 
 // A part of the text by Python's optional start and end, for the methods that take them; nothing if it begins
 // after the text's end.
-std::optional<std::string_view> window(Budget& budget, const Value& self, const Bound& a, std::int64_t& start) {
+std::optional<std::string_view> window(Budget& budget, const Value& self, const Bound& a,
+                                       std::int64_t& start) {
   const std::int64_t n = length(budget, self);
   const auto place = [&](std::size_t i, std::int64_t otherwise) {
     std::int64_t at = a.integer(i, otherwise);
@@ -204,8 +210,10 @@ Value justify(Budget& budget, const Value& self, const Arguments& arguments) {
   const auto missing = static_cast<std::uint64_t>(std::max<std::int64_t>(width - n, 0));
   budget.make(missing > budget.limits().text_bytes ? missing : missing * fill.size());
   // In the middle, the odd one goes left where the width is odd too.
-  const std::uint64_t before = Text == Side::left ? 0 : Text == Side::right ? missing
-      : missing / 2 + (missing & static_cast<std::uint64_t>(width) & 1);
+  const std::uint64_t before = Text == Side::left ? 0
+                               : Text == Side::right
+                                   ? missing
+                                   : missing / 2 + (missing & static_cast<std::uint64_t>(width) & 1);
   std::string out;
   for (std::uint64_t i = 0; i < before; ++i) out += fill;
   out += self.bytes();
@@ -216,7 +224,8 @@ Value justify(Budget& budget, const Value& self, const Arguments& arguments) {
 Value fill_zeros(Budget& budget, const Value& self, const Arguments& arguments) {
   const Bound a("zfill", arguments, {"width"}, 1);
   std::string text = self.bytes();
-  const auto missing = static_cast<std::uint64_t>(std::max<std::int64_t>(a.integer(0, 0) - length(budget, self), 0));
+  const auto missing =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(a.integer(0, 0) - length(budget, self), 0));
   budget.make(missing);
   const bool sign = text.starts_with('+') || text.starts_with('-');
   text.insert(sign ? 1 : 0, missing, '0');
@@ -227,13 +236,19 @@ template <bool Suffix>
 Value remove_affix(Budget& budget, const Value& self, const Arguments& arguments) {
   const Bound a(Suffix ? "removesuffix" : "removeprefix", arguments, {"affix"}, 1);
   std::string_view text = self.bytes();
-  if (Suffix && text.ends_with(a.text(0))) text.remove_suffix(a.text(0).size());
-  else if (!Suffix && text.starts_with(a.text(0))) text.remove_prefix(a.text(0).size());
+  if (Suffix && text.ends_with(a.text(0)))
+    text.remove_suffix(a.text(0).size());
+  else if (!Suffix && text.starts_with(a.text(0)))
+    text.remove_prefix(a.text(0).size());
   return same_marks(budget, self, std::string(text));
 }
 
-bool is_decimal(char32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : general_category(c) == 9; }  // Nd
-bool is_alphanumeric(char32_t c) { return is_letter(c) || is_number(c); }
+bool is_decimal(char32_t c) {
+  return c < 0x80 ? c >= '0' && c <= '9' : general_category(c) == 9;
+}  // Nd
+bool is_alphanumeric(char32_t c) {
+  return is_letter(c) || is_number(c);
+}
 
 template <bool (*Is)(char32_t)>
 Value all_of(Budget& budget, const Value& self, const Arguments& arguments) {
@@ -320,8 +335,10 @@ Value view(Budget& budget, const Value& self, const Arguments& arguments) {
   items.reserve(members.size());
   for (const auto& [key, value] : members) {
     budget.step();
-    if (What == Sequence::Kind::items) items.push_back(Value::tuple(budget, {key, value}));
-    else items.push_back(What == Sequence::Kind::keys ? key : value);
+    if (What == Sequence::Kind::items)
+      items.push_back(Value::tuple(budget, {key, value}));
+    else
+      items.push_back(What == Sequence::Kind::keys ? key : value);
   }
   return Value::sequence(make_sequence(budget, What, std::move(items)));
 }
@@ -345,10 +362,11 @@ const Methods kDictMethods = {
 };
 
 // Python's other methods: those that change a list or dict, and those of texts that are not here.
-constexpr std::string_view kChanging[] = {"append", "clear", "pop",     "reverse",    "insert", "sort",
+constexpr std::string_view kChanging[] = {"append", "clear",  "pop",     "reverse",    "insert", "sort",
                                           "extend", "remove", "popitem", "setdefault", "update"};
-constexpr std::string_view kMissing[] = {"casefold", "encode", "expandtabs", "format_map", "isascii", "isidentifier",
-                                         "isprintable", "istitle", "maketrans", "translate"};
+constexpr std::string_view kMissing[] = {"casefold",  "encode",       "expandtabs",  "format_map",
+                                         "isascii",   "isidentifier", "isprintable", "istitle",
+                                         "maketrans", "translate"};
 template <class Names>
 bool names(const Names& all, std::string_view name) {
   return std::find(std::begin(all), std::end(all), name) != std::end(all);
@@ -358,8 +376,8 @@ bool changes(const Value& of, std::string_view name) {
   constexpr std::string_view kOfDicts[] = {"clear", "pop", "popitem", "setdefault", "update"};
   constexpr std::string_view kOnlyDicts[] = {"popitem", "setdefault", "update"};
   if (of.is(Value::Kind::dict)) return names(kOfDicts, name);
-  return of.is(Value::Kind::sequence) && of.as_sequence().kind == Sequence::Kind::list && names(kChanging, name) &&
-         !names(kOnlyDicts, name);
+  return of.is(Value::Kind::sequence) && of.as_sequence().kind == Sequence::Kind::list &&
+         names(kChanging, name) && !names(kOnlyDicts, name);
 }
 
 }  // namespace
@@ -369,8 +387,10 @@ std::optional<Value> method_of(Budget& budget, const Value& of, std::string_view
   if (of.is_text()) methods = &kTextMethods;
   if (of.is(Value::Kind::dict)) methods = &kDictMethods;
   if (of.is(Value::Kind::sequence)) {
-    if (of.as_sequence().kind == Sequence::Kind::list) methods = &kListMethods;
-    else if (of.as_sequence().has_items()) methods = &kTupleMethods;
+    if (of.as_sequence().kind == Sequence::Kind::list)
+      methods = &kListMethods;
+    else if (of.as_sequence().has_items())
+      methods = &kTupleMethods;
   }
   if (!methods) return std::nullopt;
   if (const auto found = methods->find(name); found != methods->end()) {
@@ -379,8 +399,8 @@ std::optional<Value> method_of(Budget& budget, const Value& of, std::string_view
     return Value::object(std::move(method));
   }
   if (changes(of, name))
-    return Value::undefined(fmt::format("{}() would change a {}, and templates can change nothing but namespaces",
-                                        name, of.type_name()));
+    return Value::undefined(fmt::format(
+        "{}() would change a {}, and templates can change nothing but namespaces", name, of.type_name()));
   if (of.is_text() && names(kMissing, name)) refuse("the method {}() of texts is not supported", name);
   return std::nullopt;
 }

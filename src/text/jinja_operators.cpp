@@ -18,10 +18,13 @@ constexpr std::string_view kSigns[] = {"+", "-", "*", "/", "//", "%", "**"};
 [[noreturn]] void refuse_operands(Operator op, const Value& a, const Value& b) {
   if (a.is_undefined()) a.refuse_undefined();
   if (b.is_undefined()) b.refuse_undefined();
-  refuse("'{}' is not possible between a {} and a {}", kSigns[static_cast<int>(op)], a.type_name(), b.type_name());
+  refuse("'{}' is not possible between a {} and a {}", kSigns[static_cast<int>(op)], a.type_name(),
+         b.type_name());
 }
 
-[[noreturn]] void refuse_large() { refuse("the result of a calculation is beyond 64 bits"); }
+[[noreturn]] void refuse_large() {
+  refuse("the result of a calculation is beyond 64 bits");
+}
 
 std::int64_t whole_power(std::int64_t base, std::int64_t exponent) {
   std::int64_t result = 1;
@@ -75,9 +78,11 @@ Value real_arithmetic(Operator op, double a, double b) {
       return Value::real(a * b);
     case Operator::power: {
       if (a == 0 && b < 0) refuse("division by zero");
-      if (a < 0 && std::isfinite(a) && std::isfinite(b) && b != std::floor(b)) refuse("a power that is a complex number");
+      if (a < 0 && std::isfinite(a) && std::isfinite(b) && b != std::floor(b))
+        refuse("a power that is a complex number");
       const double result = std::pow(a, b);
-      if (std::isinf(result) && std::isfinite(a) && std::isfinite(b)) refuse("the result of a power is too large");
+      if (std::isinf(result) && std::isfinite(a) && std::isfinite(b))
+        refuse("the result of a power is too large");
       return Value::real(result);
     }
     default:
@@ -204,7 +209,8 @@ std::string owner(const Value& of) {
 }
 
 void check_name(const Value& of, std::string_view name) {
-  if (name.starts_with("__")) refuse("access to the attribute {} of a {} is unsafe", quoted(name), of.type_name());
+  if (name.starts_with("__"))
+    refuse("access to the attribute {} of a {} is unsafe", quoted(name), of.type_name());
 }
 
 // Attributes that a type itself has, before any item.
@@ -260,10 +266,10 @@ Value item_of(Budget& budget, const Value& of, const Value& key) {
   if (of.is_undefined()) of.refuse_undefined();
   if (auto found = own_item(budget, of, key)) return *std::move(found);
   if (!key.is_text()) {
-    if (key.is_undefined())
-      return Value::undefined(fmt::format("'{}' has no element Undefined", owner(of)));
-    return Value::undefined(fmt::format("{} has no element {}", owner(of),
-                                        key.is_whole() ? fmt::format("{}", key.as_integer()) : std::string(key.type_name())));
+    if (key.is_undefined()) return Value::undefined(fmt::format("'{}' has no element Undefined", owner(of)));
+    return Value::undefined(
+        fmt::format("{} has no element {}", owner(of),
+                    key.is_whole() ? fmt::format("{}", key.as_integer()) : std::string(key.type_name())));
   }
   if (auto found = own_attribute(budget, of, key.bytes())) return *std::move(found);
   return Value::undefined(fmt::format("'{}' has no attribute {}", owner(of), quoted(key.bytes())));
@@ -274,7 +280,9 @@ Value item_at_path(Budget& budget, Value of, const Value& path) {
   for (const std::string_view part : split(path.bytes(), ".", -1, false)) {
     const bool is_number = !part.empty() && part.size() < 18 &&
                            std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
-    of = item_of(budget, of, is_number ? Value::integer(std::stoll(std::string(part))) : Value::constant(std::string(part)));
+    of = item_of(
+        budget, of,
+        is_number ? Value::integer(std::stoll(std::string(part))) : Value::constant(std::string(part)));
   }
   return of;
 }
@@ -296,7 +304,8 @@ Range resolved(const Slice& slice, std::int64_t n) {
     if (!at) return otherwise;
     return std::clamp(*at < 0 ? *at + n : *at, low, high);
   };
-  const std::int64_t start = place(slice.start, step < 0 ? high : low), stop = place(slice.stop, step < 0 ? low : high);
+  const std::int64_t start = place(slice.start, step < 0 ? high : low),
+                     stop = place(slice.stop, step < 0 ? low : high);
   // In 128 bits, since a step may be the smallest number there is.
   const __int128 distance = step < 0 ? start - stop : stop - start, width = step < 0 ? -__int128(step) : step;
   return {start, distance <= 0 ? 0 : static_cast<std::int64_t>((distance + width - 1) / width), step};
@@ -327,8 +336,7 @@ Value sliced_text(Budget& budget, const Value& of, const Slice& slice) {
 Value sliced(Budget& budget, const Value& of, const Slice& slice) {
   if (of.is_undefined()) of.refuse_undefined();
   if (of.is_text()) return sliced_text(budget, of, slice);
-  if (!of.is(Kind::sequence) || !of.as_sequence().has_items())
-    refuse("a {} has no slices", of.type_name());
+  if (!of.is(Kind::sequence) || !of.as_sequence().has_items()) refuse("a {} has no slices", of.type_name());
   const Sequence& all = of.as_sequence();
   const Range range = resolved(slice, static_cast<std::int64_t>(all.items.size()));
   budget.make(static_cast<std::uint64_t>(range.count) * sizeof(Value));

@@ -7,8 +7,21 @@
 namespace glossa::jinja {
 
 enum class Operator : std::uint8_t {
-  add, subtract, multiply, divide, floor_divide, modulo, power,
-  equal, not_equal, less, less_equal, greater, greater_equal, in, not_in,
+  add,
+  subtract,
+  multiply,
+  divide,
+  floor_divide,
+  modulo,
+  power,
+  equal,
+  not_equal,
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  in,
+  not_in,
 };
 
 Value apply(Budget& budget, Operator op, const Value& a, const Value& b);
@@ -28,7 +41,8 @@ struct Slice {
 };
 Value sliced(Budget& budget, const Value& of, const Slice& slice);
 
-// A method of a text, list or dict, tied to it; nothing if its type has none of that name (jinja_methods.cpp).
+// A method of a text, list or dict, tied to it; nothing if its type has none of that name
+// (jinja_methods.cpp).
 std::optional<Value> method_of(Budget& budget, const Value& of, std::string_view name);
 
 }  // namespace glossa::jinja

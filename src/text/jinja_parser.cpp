@@ -19,7 +19,8 @@ class Parser {
   Block run() { return block({}); }
 
  private:
-  // Up to one of these tags, whose name is the next token then; up to the end of the template if there are none.
+  // Up to one of these tags, whose name is the next token then; up to the end of the template if there are
+  // none.
   Block block(std::initializer_list<std::string_view> ends) {
     const TokenStream::Nested nested(tokens_);
     const int begun = tokens_.now().line;
@@ -42,11 +43,13 @@ class Parser {
       }
       all.push_back(std::move(s));
     }
-    if (ends.size() != 0) refuse_at(begun, "found the end of the template, expected {{% {} %}}", *std::prev(ends.end()));
+    if (ends.size() != 0)
+      refuse_at(begun, "found the end of the template, expected {{% {} %}}", *std::prev(ends.end()));
     return all;
   }
   void end_tag() { tokens_.expect(TokenKind::end_block, "'%}'"); }
-  // After the beginning of a tag that encloses others: its end, what it encloses, and the name of its last tag.
+  // After the beginning of a tag that encloses others: its end, what it encloses, and the name of its last
+  // tag.
   Block body(std::initializer_list<std::string_view> ends) {
     tokens_.skip_sign(":");
     end_tag();
@@ -55,10 +58,10 @@ class Parser {
 
   Statement tag() {
     static const std::map<std::string_view, void (Parser::*)(Statement&)> kTags = {
-        {"if", &Parser::branch},       {"for", &Parser::loop},         {"set", &Parser::set},
-        {"macro", &Parser::macro},     {"call", &Parser::call},        {"filter", &Parser::filter},
-        {"with", &Parser::with},       {"print", &Parser::output},     {"generation", &Parser::generation},
-        {"break", &Parser::leave},     {"continue", &Parser::proceed},
+        {"if", &Parser::branch},   {"for", &Parser::loop},         {"set", &Parser::set},
+        {"macro", &Parser::macro}, {"call", &Parser::call},        {"filter", &Parser::filter},
+        {"with", &Parser::with},   {"print", &Parser::output},     {"generation", &Parser::generation},
+        {"break", &Parser::leave}, {"continue", &Parser::proceed},
     };
     Statement s;
     s.line = tokens_.now().line;
@@ -71,11 +74,13 @@ class Parser {
   }
   [[noreturn]] static void refuse_tag(const Token& token) {
     for (const std::string_view file : {"include", "import", "from", "extends"})
-      if (token.text == file) refuse_at(token.line, "{{% {} %}} reads other files, and a chat template has none", file);
-    refuse_at(token.line,
-              "there is no tag {} here; there are if, elif, else, for, set, macro, call, filter, with, print, raw, "
-              "generation, break and continue, and the tags that end them",
-              quoted(token.text));
+      if (token.text == file)
+        refuse_at(token.line, "{{% {} %}} reads other files, and a chat template has none", file);
+    refuse_at(
+        token.line,
+        "there is no tag {} here; there are if, elif, else, for, set, macro, call, filter, with, print, raw, "
+        "generation, break and continue, and the tags that end them",
+        quoted(token.text));
   }
 
   void branch(Statement& s) {
@@ -96,7 +101,8 @@ class Parser {
     tokens_.expect_name("in");
     s.expressions.push_back(expressions_.tuple_or_expression(false));
     if (tokens_.skip_name("if")) s.expressions.push_back(expressions_.expression());
-    if (tokens_.now().is_name("recursive")) tokens_.refuse_token("no recursive loops: they are not supported");
+    if (tokens_.now().is_name("recursive"))
+      tokens_.refuse_token("no recursive loops: they are not supported");
     ++loops_;
     s.blocks.push_back(body({"else", "endfor"}));
     --loops_;
@@ -195,7 +201,8 @@ class Parser {
   void proceed(Statement& s) { jump(s, Kind::proceed); }
   void jump(Statement& s, Kind kind) const {
     s.kind = kind;
-    if (loops_ == 0) refuse_at(s.line, "{{% {} %}} outside of a loop", kind == Kind::leave ? "break" : "continue");
+    if (loops_ == 0)
+      refuse_at(s.line, "{{% {} %}} outside of a loop", kind == Kind::leave ? "break" : "continue");
   }
 
   TokenStream tokens_;

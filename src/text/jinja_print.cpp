@@ -50,7 +50,9 @@ void represent_sequence(Budget& budget, const Sequence& all, std::string& out) {
     case Kind::keys:
     case Kind::values:
     case Kind::items:
-      out += all.kind == Kind::keys ? "dict_keys([" : all.kind == Kind::values ? "dict_values([" : "dict_items([";
+      out += all.kind == Kind::keys     ? "dict_keys(["
+             : all.kind == Kind::values ? "dict_values(["
+                                        : "dict_items([";
       represent_all(budget, all.items, out);
       out += "])";
       return;
@@ -98,7 +100,8 @@ void represent(Budget& budget, const Value& value, std::string& out) {
 }  // namespace
 
 std::string represented(std::string_view text) {
-  const bool has_single = text.find('\'') != std::string_view::npos, has_double = text.find('"') != std::string_view::npos;
+  const bool has_single = text.find('\'') != std::string_view::npos,
+             has_double = text.find('"') != std::string_view::npos;
   const char quote = has_single && !has_double ? '"' : '\'';
   std::string out(1, quote);
   for (std::size_t at = 0; at < text.size();) {
@@ -210,13 +213,15 @@ class JsonWriter {
       case Kind::dict:
         return write_dict(value.as_dict());
       case Kind::sequence:
-        if (const auto& all = value.as_sequence(); all.kind == Sequence::Kind::list || all.kind == Sequence::Kind::tuple)
+        if (const auto& all = value.as_sequence();
+            all.kind == Sequence::Kind::list || all.kind == Sequence::Kind::tuple)
           return write_list(all.items);
         break;
       default:
         break;
     }
-    if (value.is_undefined() && !truth(value)) refuse("tojson: an undefined value has no JSON ({})", why(value));
+    if (value.is_undefined() && !truth(value))
+      refuse("tojson: an undefined value has no JSON ({})", why(value));
     refuse("tojson: a {} has no JSON", value.type_name());
   }
 

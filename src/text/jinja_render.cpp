@@ -10,7 +10,10 @@ namespace glossa::jinja {
 using Kind = Statement::Kind;
 
 Renderer::Renderer(const RenderInput& input, const TemplateLimits& limits)
-    : budget_(limits), input_(input), namespaces_(std::make_shared<Namespaces>()), functions_(functions(input.now)) {
+    : budget_(limits),
+      input_(input),
+      namespaces_(std::make_shared<Namespaces>()),
+      functions_(functions(input.now)) {
   scope_ = std::make_shared<Scope>();
   for (const auto& [name, value] : functions_) scope_->variables[name] = value;
   scope_->variables["namespace"] = Value::object(namespaces_);
@@ -49,8 +52,8 @@ Value Renderer::evaluate(const Expression& expression, const std::shared_ptr<Sco
 }
 
 void Renderer::put(std::string_view text) {
-  check(text.size() <= budget_.limits().output_bytes - std::min(out_->size(), budget_.limits().output_bytes), Code::size,
-        "template exceeded {} bytes of output", budget_.limits().output_bytes);
+  check(text.size() <= budget_.limits().output_bytes - std::min(out_->size(), budget_.limits().output_bytes),
+        Code::size, "template exceeded {} bytes of output", budget_.limits().output_bytes);
   *out_ += text;
 }
 

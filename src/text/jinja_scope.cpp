@@ -75,7 +75,9 @@ std::int64_t Loop::length() {
   return static_cast<std::int64_t>(accepted_.size());
 }
 
-std::string Loop::printed(Budget&) const { refuse("loop cannot be printed"); }
+std::string Loop::printed(Budget&) const {
+  refuse("loop cannot be printed");
+}
 
 class Loop::Cycle final : public Object {
  public:

@@ -1,5 +1,5 @@
-// jinja_scope.h -- names and what they stand for while a template runs, and the values that need the renderer:
-// macros and loops.
+// jinja_scope.h -- names and what they stand for while a template runs, and the values that need the
+// renderer: macros and loops.
 #pragma once
 #include <functional>
 #include <map>
@@ -40,7 +40,8 @@ class Macro final : public Object {
   const std::shared_ptr<Scope> scope_;
 };
 
-// The variable `loop`. Conditions of a loop are asked as late as Jinja asks them: when the next item is needed.
+// The variable `loop`. Conditions of a loop are asked as late as Jinja asks them: when the next item is
+// needed.
 class Loop final : public Object {
  public:
   Loop(std::vector<Value> items, int depth) : depth_(depth), items_(std::move(items)) {}

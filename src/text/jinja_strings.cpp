@@ -21,7 +21,9 @@ std::size_t before(std::string_view text, std::size_t at) {
   return at;
 }
 
-char32_t character_at(std::string_view text, std::size_t at) { return utf8_next(text, at); }
+char32_t character_at(std::string_view text, std::size_t at) {
+  return utf8_next(text, at);
+}
 
 template <class Drop>
 std::string_view stripped_of(std::string_view text, Sides sides, Drop drop) {
@@ -51,18 +53,18 @@ struct Expansion {
   std::string_view upper, title;
 };
 constexpr std::array kExpansions = {
-    Expansion{U'ß', "SS", "Ss"}, Expansion{U'ŉ', "ʼN", "ʼN"}, Expansion{U'ǰ', "J̌", "J̌"},
-    Expansion{U'ΐ', "Ϊ́", "Ϊ́"}, Expansion{U'ΰ', "Ϋ́", "Ϋ́"}, Expansion{U'և', "ԵՒ", "Եւ"},
-    Expansion{U'ẖ', "H̱", "H̱"},  Expansion{U'ẗ', "T̈", "T̈"},  Expansion{U'ẘ', "W̊", "W̊"},
-    Expansion{U'ẙ', "Y̊", "Y̊"},  Expansion{U'ẚ', "Aʾ", "Aʾ"},
-    Expansion{U'ﬀ', "FF", "Ff"},
-    Expansion{U'ﬁ', "FI", "Fi"}, Expansion{U'ﬂ', "FL", "Fl"}, Expansion{U'ﬃ', "FFI", "Ffi"},
+    Expansion{U'ß', "SS", "Ss"},   Expansion{U'ŉ', "ʼN", "ʼN"}, Expansion{U'ǰ', "J̌", "J̌"},
+    Expansion{U'ΐ', "Ϊ́", "Ϊ́"},     Expansion{U'ΰ', "Ϋ́", "Ϋ́"},   Expansion{U'և', "ԵՒ", "Եւ"},
+    Expansion{U'ẖ', "H̱", "H̱"},     Expansion{U'ẗ', "T̈", "T̈"},   Expansion{U'ẘ', "W̊", "W̊"},
+    Expansion{U'ẙ', "Y̊", "Y̊"},     Expansion{U'ẚ', "Aʾ", "Aʾ"}, Expansion{U'ﬀ', "FF", "Ff"},
+    Expansion{U'ﬁ', "FI", "Fi"},   Expansion{U'ﬂ', "FL", "Fl"}, Expansion{U'ﬃ', "FFI", "Ffi"},
     Expansion{U'ﬄ', "FFL", "Ffl"}, Expansion{U'ﬅ', "ST", "St"}, Expansion{U'ﬆ', "ST", "St"},
 };
 
 void append_upper(std::string& out, char32_t c, bool title) {
   if (c >= 0xDF) {
-    const auto at = std::find_if(kExpansions.begin(), kExpansions.end(), [&](const auto& e) { return e.from == c; });
+    const auto at =
+        std::find_if(kExpansions.begin(), kExpansions.end(), [&](const auto& e) { return e.from == c; });
     if (at != kExpansions.end()) {
       out += title ? at->title : at->upper;
       return;
@@ -71,18 +73,24 @@ void append_upper(std::string& out, char32_t c, bool title) {
   utf8_append(out, title ? to_title(c) : to_upper(c));
 }
 
-bool is_cased(char32_t c) { return to_upper(c) != c || to_lower(c) != c || to_title(c) != c || c == U'ß'; }
+bool is_cased(char32_t c) {
+  return to_upper(c) != c || to_lower(c) != c || to_title(c) != c || c == U'ß';
+}
 
 // The sigma at byte `at` ends a word: a letter is before it and none after, marks and points aside.
 bool is_final_sigma(std::string_view text, std::size_t at) {
-  const auto ignored = [](char32_t c) { return is_mark(c) || c == U'\'' || c == U'.' || c == U'’' || c == U'·'; };
+  const auto ignored = [](char32_t c) {
+    return is_mark(c) || c == U'\'' || c == U'.' || c == U'’' || c == U'·';
+  };
   std::size_t i = at;
   bool cased = false;
   while (i > 0 && !cased) {
     i = before(text, i);
     const char32_t c = character_at(text, i);
-    if (is_cased(c)) cased = true;
-    else if (!ignored(c)) break;
+    if (is_cased(c))
+      cased = true;
+    else if (!ignored(c))
+      break;
   }
   if (!cased) return false;
   for (i = at + 2; i < text.size();) {
@@ -95,16 +103,23 @@ bool is_final_sigma(std::string_view text, std::size_t at) {
 
 void append_lower(std::string& out, std::string_view text, std::size_t at) {
   const char32_t c = character_at(text, at);
-  if (c == U'Σ') out += is_final_sigma(text, at) ? "ς" : "σ";
-  else if (c == U'İ') out += "i̇";
-  else utf8_append(out, to_lower(c));
+  if (c == U'Σ')
+    out += is_final_sigma(text, at) ? "ς" : "σ";
+  else if (c == U'İ')
+    out += "i̇";
+  else
+    utf8_append(out, to_lower(c));
 }
 
 }  // namespace
 
-bool is_python_space(char32_t c) { return is_space(c) || (c >= 0x1C && c <= 0x1F); }
+bool is_python_space(char32_t c) {
+  return is_space(c) || (c >= 0x1C && c <= 0x1F);
+}
 
-std::string_view stripped(std::string_view text, Sides sides) { return stripped_of(text, sides, is_python_space); }
+std::string_view stripped(std::string_view text, Sides sides) {
+  return stripped_of(text, sides, is_python_space);
+}
 
 std::string_view stripped(std::string_view text, std::string_view characters, Sides sides) {
   return stripped_of(text, sides, [&](char32_t c) {
@@ -125,7 +140,8 @@ std::vector<std::string_view> split(std::string_view text, std::int64_t most, bo
     std::size_t begin = 0, end = rest.size();
     if (from_right) {
       begin = end;
-      while (begin > 0 && !is_python_space(character_at(rest, before(rest, begin)))) begin = before(rest, begin);
+      while (begin > 0 && !is_python_space(character_at(rest, before(rest, begin))))
+        begin = before(rest, begin);
       parts.push_back(rest.substr(begin));
       rest = stripped(rest.substr(0, begin), {.left = false});
     } else {
@@ -191,8 +207,10 @@ std::string python_lower_cased(std::string_view text) {
 std::string capitalized(std::string_view text) {
   std::string out;
   for (std::size_t at = 0; at < text.size(); utf8_next(text, at)) {
-    if (at == 0) append_upper(out, character_at(text, at), true);
-    else append_lower(out, text, at);
+    if (at == 0)
+      append_upper(out, character_at(text, at), true);
+    else
+      append_lower(out, text, at);
   }
   return out;
 }
@@ -202,8 +220,10 @@ std::string title_cased(std::string_view text) {
   bool after_cased = false;
   for (std::size_t at = 0; at < text.size(); utf8_next(text, at)) {
     const char32_t c = character_at(text, at);
-    if (after_cased) append_lower(out, text, at);
-    else append_upper(out, c, true);
+    if (after_cased)
+      append_lower(out, text, at);
+    else
+      append_upper(out, c, true);
     after_cased = is_cased(c);
   }
   return out;
@@ -213,8 +233,10 @@ std::string swap_cased(std::string_view text) {
   std::string out;
   for (std::size_t at = 0; at < text.size(); utf8_next(text, at)) {
     const char32_t c = character_at(text, at);
-    if (to_lower(c) != c) append_lower(out, text, at);
-    else append_upper(out, c, false);
+    if (to_lower(c) != c)
+      append_lower(out, text, at);
+    else
+      append_upper(out, c, false);
   }
   return out;
 }
@@ -256,7 +278,8 @@ std::int64_t found_at(std::string_view text, std::string_view part, bool last) {
 }
 
 std::int64_t characters_in(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
 std::size_t byte_of(std::string_view text, std::int64_t character) {

@@ -13,8 +13,9 @@ bool is_python_space(char32_t c);  // White_Space, and the four separators of AS
 struct Sides {
   bool left = true, right = true;
 };
-std::string_view stripped(std::string_view text, Sides sides = {});                          // of white space
-std::string_view stripped(std::string_view text, std::string_view characters, Sides sides);  // of any of these
+std::string_view stripped(std::string_view text, Sides sides = {});  // of white space
+std::string_view stripped(std::string_view text, std::string_view characters,
+                          Sides sides);  // of any of these
 
 // At runs of white space, or at a separator, which must not be empty; at most `most` times if that is not
 // negative, from the left or from the right.
@@ -29,8 +30,8 @@ std::string capitalized(std::string_view text);
 std::string title_cased(std::string_view text);
 std::string swap_cased(std::string_view text);
 
-// Occurrences replaced, from the left, at most `most` if that is not negative. Nothing if the result would have
-// more than `limit` bytes.
+// Occurrences replaced, from the left, at most `most` if that is not negative. Nothing if the result would
+// have more than `limit` bytes.
 std::optional<std::string> replaced(std::string_view text, std::string_view old, std::string_view with,
                                     std::int64_t most, std::uint64_t limit);
 std::int64_t occurrences(std::string_view text, std::string_view part);

@@ -25,9 +25,9 @@ struct Suffix {
   Suffix(Kind what, int where);
   Kind kind;
   int line;
-  bool negated = false;             // "is not"
-  std::string name;                 // of an attribute, filter or test
-  std::vector<Expression> parts;    // the item; the three of a slice, of kind `absent` where there is none
+  bool negated = false;           // "is not"
+  std::string name;               // of an attribute, filter or test
+  std::vector<Expression> parts;  // the item; the three of a slice, of kind `absent` where there is none
   CallArguments arguments;
 };
 

@@ -11,7 +11,9 @@ namespace {
 
 using Kind = Value::Kind;
 
-void no_arguments(const Arguments& arguments) { const Bound none("the test", arguments, {}); }
+void no_arguments(const Arguments& arguments) {
+  const Bound none("the test", arguments, {});
+}
 
 template <bool (*Is)(const Value&)>
 bool plain(Budget&, const Value& value, const Arguments& arguments) {
@@ -53,26 +55,54 @@ bool same_as(Budget& budget, const Value& value, const Arguments& arguments) {
   return value.identity() ? value.identity() == a[0].identity() : equal(budget, value, a[0]);
 }
 
-bool is_defined(const Value& v) { return !v.is_undefined(); }
-bool is_undefined(const Value& v) { return v.is_undefined(); }
-bool is_none(const Value& v) { return v.is_none(); }
-bool is_boolean(const Value& v) { return v.is(Kind::boolean); }
-bool is_true(const Value& v) { return v.is(Kind::boolean) && v.as_boolean(); }
-bool is_false(const Value& v) { return v.is(Kind::boolean) && !v.as_boolean(); }
-bool is_integer(const Value& v) { return v.is(Kind::integer); }
-bool is_real(const Value& v) { return v.is(Kind::real); }
-bool is_number_value(const Value& v) { return v.is_number(); }
-bool is_string(const Value& v) { return v.is_text(); }
-bool is_mapping(const Value& v) { return v.is(Kind::dict); }
-bool is_callable(const Value& v) { return v.is_undefined() || (v.is(Kind::object) && v.as_object().callable()); }
-bool is_escaped(const Value& v) { return v.is_text() && v.as_text().safe; }
+bool is_defined(const Value& v) {
+  return !v.is_undefined();
+}
+bool is_undefined(const Value& v) {
+  return v.is_undefined();
+}
+bool is_none(const Value& v) {
+  return v.is_none();
+}
+bool is_boolean(const Value& v) {
+  return v.is(Kind::boolean);
+}
+bool is_true(const Value& v) {
+  return v.is(Kind::boolean) && v.as_boolean();
+}
+bool is_false(const Value& v) {
+  return v.is(Kind::boolean) && !v.as_boolean();
+}
+bool is_integer(const Value& v) {
+  return v.is(Kind::integer);
+}
+bool is_real(const Value& v) {
+  return v.is(Kind::real);
+}
+bool is_number_value(const Value& v) {
+  return v.is_number();
+}
+bool is_string(const Value& v) {
+  return v.is_text();
+}
+bool is_mapping(const Value& v) {
+  return v.is(Kind::dict);
+}
+bool is_callable(const Value& v) {
+  return v.is_undefined() || (v.is(Kind::object) && v.as_object().callable());
+}
+bool is_escaped(const Value& v) {
+  return v.is_text() && v.as_text().safe;
+}
 bool is_sequence(const Value& v) {
-  return v.is_undefined() || v.is_text() || v.is(Kind::dict) || (v.is(Kind::sequence) && v.as_sequence().has_items());
+  return v.is_undefined() || v.is_text() || v.is(Kind::dict) ||
+         (v.is(Kind::sequence) && v.as_sequence().has_items());
 }
 
 template <class Table>
 bool has(const Table& table, const Value& name) {
-  if (name.is(Kind::dict) || (name.is(Kind::sequence) && name.as_sequence().kind == Sequence::Kind::list)) refuse("a {} is no name", name.type_name());
+  if (name.is(Kind::dict) || (name.is(Kind::sequence) && name.as_sequence().kind == Sequence::Kind::list))
+    refuse("a {} is no name", name.type_name());
   return name.is_text() && table.contains(name.bytes());
 }
 
@@ -130,7 +160,8 @@ const std::map<std::string_view, Test>& tests() {
 }
 
 template <class Table>
-[[noreturn]] void refuse_name(std::string_view what, std::string_view name, std::initializer_list<const Table*> tables) {
+[[noreturn]] void refuse_name(std::string_view what, std::string_view name,
+                              std::initializer_list<const Table*> tables) {
   std::vector<std::string_view> known;
   for (const Table* table : tables)
     for (const auto& entry : *table) known.push_back(entry.first);

@@ -1,5 +1,5 @@
-// jinja_token_stream.h -- the tokens of a template, one after the other, and what the parsers of expressions and
-// of tags share.
+// jinja_token_stream.h -- the tokens of a template, one after the other, and what the parsers of expressions
+// and of tags share.
 #pragma once
 #include <algorithm>
 #include <initializer_list>
@@ -12,7 +12,8 @@ namespace glossa::jinja {
 
 class TokenStream {
  public:
-  TokenStream(std::vector<Token> tokens, const TemplateLimits& limits) : tokens_(std::move(tokens)), limits_(limits) {}
+  TokenStream(std::vector<Token> tokens, const TemplateLimits& limits)
+      : tokens_(std::move(tokens)), limits_(limits) {}
 
   const Token& now() const { return tokens_[at_]; }
   const Token& after() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
@@ -78,12 +79,12 @@ class ExpressionParser {
  public:
   explicit ExpressionParser(TokenStream& tokens) : tokens_(tokens) {}
 
-  Expression expression();            // with "x if y else z"
-  Expression without_condition();     // up to "or"
+  Expression expression();                              // with "x if y else z"
+  Expression without_condition();                       // up to "or"
   Expression tuple_or_expression(bool with_condition);  // what may be a tuple without brackets
-  std::vector<Suffix> filters();      // "| a | b(c)", or none
-  Suffix filter();                    // a name and its arguments
-  Target target(bool with_attribute); // of an assignment
+  std::vector<Suffix> filters();                        // "| a | b(c)", or none
+  Suffix filter();                                      // a name and its arguments
+  Target target(bool with_attribute);                   // of an assignment
   // (parameter, parameter=default)
   std::vector<Parameter> signature();
 

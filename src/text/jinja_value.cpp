@@ -24,7 +24,8 @@ std::string place_of(const Value& key) {
       return fmt::format("i{}", key.as_integer());
     case Kind::real: {
       const double x = key.as_real();
-      if (x == std::floor(x) && std::fabs(x) < kTwo63) return fmt::format("i{}", static_cast<std::int64_t>(x));
+      if (x == std::floor(x) && std::fabs(x) < kTwo63)
+        return fmt::format("i{}", static_cast<std::int64_t>(x));
       return fmt::format("f{}", x);
     }
     case Kind::none:
@@ -61,9 +62,15 @@ Value Value::constant(std::string bytes) {
   return Value(Payload(std::make_shared<const Text>(Text{std::move(bytes)})));
 }
 
-Value Value::object(std::shared_ptr<Object> object) { return Value(Payload(std::move(object))); }
-Value Value::sequence(std::shared_ptr<const Sequence> all) { return Value(Payload(std::move(all))); }
-Value Value::dict(std::shared_ptr<const Dict> dict) { return Value(Payload(std::move(dict))); }
+Value Value::object(std::shared_ptr<Object> object) {
+  return Value(Payload(std::move(object)));
+}
+Value Value::sequence(std::shared_ptr<const Sequence> all) {
+  return Value(Payload(std::move(all)));
+}
+Value Value::dict(std::shared_ptr<const Dict> dict) {
+  return Value(Payload(std::move(dict)));
+}
 
 Value Value::list(Budget& budget, std::vector<Value> items) {
   return sequence(make_sequence(budget, Sequence::Kind::list, std::move(items)));
@@ -75,7 +82,9 @@ Value Value::iterator(Budget& budget, std::vector<Value> items) {
   return sequence(make_sequence(budget, Sequence::Kind::iterator, std::move(items)));
 }
 
-std::int64_t Value::as_integer() const { return is(Kind::boolean) ? as_boolean() : std::get<std::int64_t>(payload_); }
+std::int64_t Value::as_integer() const {
+  return is(Kind::boolean) ? as_boolean() : std::get<std::int64_t>(payload_);
+}
 double Value::as_real() const {
   return is(Kind::real) ? std::get<double>(payload_) : static_cast<double>(as_integer());
 }
@@ -95,8 +104,8 @@ const void* Value::identity() const {
 
 std::string_view Value::type_name() const {
   static constexpr std::string_view kNames[] = {"Undefined", "NoneType", "bool", "int", "float", "str"};
-  static constexpr std::string_view kSequences[] = {"list",        "tuple",     "range", "dict_keys", "dict_values",
-                                                    "dict_items", "generator"};
+  static constexpr std::string_view kSequences[] = {"list",        "tuple",      "range",    "dict_keys",
+                                                    "dict_values", "dict_items", "generator"};
   if (is(Kind::object)) return as_object().type_name();
   if (is(Kind::dict)) return "dict";
   if (is(Kind::sequence)) return kSequences[static_cast<int>(as_sequence().kind)];
@@ -137,7 +146,9 @@ const Value* Dict::find(std::string_view key) const {
   return at == places_.end() ? nullptr : &members_[at->second].value;
 }
 
-void Dict::set(Budget& budget, const Value& key, Value value) { put(budget, place_of(key), key, std::move(value)); }
+void Dict::set(Budget& budget, const Value& key, Value value) {
+  put(budget, place_of(key), key, std::move(value));
+}
 void Dict::set(Budget& budget, std::string_view key, Value value) {
   put(budget, "t" + std::string(key), Value::constant(std::string(key)), std::move(value));
 }
@@ -146,51 +157,13 @@ void Dict::put(Budget& budget, std::string place, const Value& key, Value value)
   budget.make(sizeof(Member) + place.size());
   depth_ = std::max({depth_, key.depth() + 1, value.depth() + 1});
   budget.check_depth(depth_);
-  const auto [at, is_new] = places_.try_emplace(std::move(place), static_cast<std::uint32_t>(members_.size()));
+  const auto [at, is_new] =
+      places_.try_emplace(std::move(place), static_cast<std::uint32_t>(members_.size()));
   if (is_new) {
     members_.push_back({key, std::move(value)});
   } else {
     members_[at->second].value = std::move(value);
   }
-}
-
-// ---- Bound ----
-
-Bound::Bound(std::string_view function, const Arguments& arguments,
-             std::initializer_list<std::string_view> parameters, std::size_t needed)
-    : function_(function), names_(parameters), values_(parameters.size()) {
-  if (arguments.positional.size() > names_.size())
-    refuse("{}() got {} arguments, and takes at most {}", function, arguments.positional.size(), names_.size());
-  for (std::size_t i = 0; i < arguments.positional.size(); ++i) values_[i] = &arguments.positional[i];
-  for (const auto& [name, value] : arguments.named) {
-    const auto at = std::find(names_.begin(), names_.end(), name);
-    if (at == names_.end()) refuse("{}() got an argument {} that it does not know", function, quoted(name));
-    const auto i = static_cast<std::size_t>(at - names_.begin());
-    if (values_[i]) refuse("{}() got its argument {} twice", function, quoted(name));
-    values_[i] = &value;
-  }
-  for (std::size_t i = 0; i < needed; ++i)
-    if (!values_[i]) refuse("{}() needs the argument {}", function, quoted(names_[i]));
-}
-
-void Bound::wrong(std::size_t i, std::string_view wanted) const {
-  if (values_[i]->is_undefined()) values_[i]->refuse_undefined();
-  refuse("{}() needs {} for {}, not a {}", function_, wanted, quoted(names_[i]), values_[i]->type_name());
-}
-
-std::int64_t Bound::integer(std::size_t i, std::int64_t otherwise) const {
-  if (!has(i) || values_[i]->is_none()) return otherwise;
-  if (!values_[i]->is_whole()) wrong(i, "a whole number");
-  return values_[i]->as_integer();
-}
-
-const std::string& Bound::text(std::size_t i) const {
-  if (!values_[i]->is_text()) wrong(i, "a text");
-  return values_[i]->bytes();
-}
-
-bool Bound::truth(std::size_t i, bool otherwise) const {
-  return has(i) ? jinja::truth(*values_[i]) : otherwise;
 }
 
 // ---- what every kind of value can do ----
@@ -241,8 +214,7 @@ int compared_numbers(const Value& a, const Value& b) {
 bool same_kind_of_sequence(Sequence::Kind a, Sequence::Kind b) {
   using Kind = Sequence::Kind;
   const auto is_set = [](Kind k) { return k == Kind::keys || k == Kind::items; };
-  return (is_set(a) && is_set(b)) ||
-         (a == b && (a == Kind::list || a == Kind::tuple || a == Kind::range));
+  return (is_set(a) && is_set(b)) || (a == b && (a == Kind::list || a == Kind::tuple || a == Kind::range));
 }
 
 bool equal_sequences(Budget& budget, const Sequence& a, const Sequence& b) {
@@ -354,7 +326,8 @@ std::int64_t length(Budget& budget, const Value& value) {
 
 bool is_iterable(const Value& value) {
   using Kind = Value::Kind;
-  return value.is(Kind::undefined) || value.is(Kind::text) || value.is(Kind::sequence) || value.is(Kind::dict);
+  return value.is(Kind::undefined) || value.is(Kind::text) || value.is(Kind::sequence) ||
+         value.is(Kind::dict);
 }
 
 std::vector<Value> elements(Budget& budget, const Value& value) {
@@ -382,58 +355,6 @@ std::vector<Value> elements(Budget& budget, const Value& value) {
     refuse("a {} cannot be iterated over", value.type_name());
   }
   return all;
-}
-
-// ---- JSON ----
-
-namespace {
-
-Value converted(Budget& budget, const OrderedJson& json, std::string_view name, int depth) {
-  budget.check_depth(depth);
-  switch (json.type()) {
-    case OrderedJson::value_t::null:
-      return Value::none();
-    case OrderedJson::value_t::boolean:
-      return Value::boolean(json.get<bool>());
-    case OrderedJson::value_t::number_integer:
-      return Value::integer(json.get<std::int64_t>());
-    case OrderedJson::value_t::number_unsigned:
-      if (json.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-        refuse("{}: the whole number {} is beyond 64 bits", name, json.get<std::uint64_t>());
-      return Value::integer(json.get<std::int64_t>());
-    case OrderedJson::value_t::number_float:
-      return Value::real(json.get<double>());
-    case OrderedJson::value_t::string: {
-      const auto& text = json.get_ref<const std::string&>();
-      check(!utf8_error(text), Code::utf8, "{}: text that is not UTF-8: {}", name, quoted(text));
-      return Value::constant(text);
-    }
-    case OrderedJson::value_t::array: {
-      std::vector<Value> items;
-      items.reserve(json.size());
-      for (const auto& item : json) items.push_back(converted(budget, item, name, depth + 1));
-      return Value::list(budget, std::move(items));
-    }
-    case OrderedJson::value_t::object: {
-      auto dict = std::make_shared<Dict>();
-      for (const auto& [key, value] : json.items()) {
-        check(!utf8_error(key), Code::utf8, "{}: a key that is not UTF-8: {}", name, quoted(key));
-        dict->set(budget, key, converted(budget, value, name, depth + 1));
-      }
-      return Value::dict(std::move(dict));
-    }
-    default:
-      refuse("{}: a JSON value of type {}", name, json.type_name());
-  }
-}
-
-}  // namespace
-
-Value from_json(const OrderedJson& json, std::string_view name, const TemplateLimits& limits) {
-  TemplateLimits unbounded = limits;  // the conversation is in memory already, however large
-  unbounded.text_bytes = unbounded.steps = std::numeric_limits<std::uint64_t>::max();
-  Budget budget(unbounded);
-  return converted(budget, json, name, 1);
 }
 
 }  // namespace glossa::jinja

@@ -85,8 +85,9 @@ class Value {
   [[noreturn]] void refuse_undefined() const;
 
  private:
-  using Payload = std::variant<Undefined, None, bool, std::int64_t, double, std::shared_ptr<const Text>,
-                               std::shared_ptr<const Sequence>, std::shared_ptr<const Dict>, std::shared_ptr<Object>>;
+  using Payload =
+      std::variant<Undefined, None, bool, std::int64_t, double, std::shared_ptr<const Text>,
+                   std::shared_ptr<const Sequence>, std::shared_ptr<const Dict>, std::shared_ptr<Object>>;
   explicit Value(Payload payload) : payload_(std::move(payload)) {}
   Payload payload_;
 };
@@ -96,7 +97,7 @@ struct Sequence {
   enum class Kind : std::uint8_t { list, tuple, range, keys, values, items, iterator };
   Kind kind = Kind::list;
   std::vector<Value> items;
-  std::vector<std::string> names;    // of a tuple's items where they have some
+  std::vector<std::string> names;  // of a tuple's items where they have some
   int depth = 1;
   mutable std::size_t taken = 0;  // of an iterator, which gives each item once
 
@@ -139,18 +140,23 @@ class Object {
   virtual ~Object() = default;
   virtual std::string_view type_name() const = 0;
   virtual std::string printed(Budget&) const { refuse("a value of type {} cannot be printed", type_name()); }
-  virtual Value attribute(Budget&, std::string_view) { return {}; }  // undefined without a reason if there is none
+  virtual Value attribute(Budget&, std::string_view) {
+    return {};
+  }  // undefined without a reason if there is none
   virtual bool callable() const { return false; }
-  virtual Value call(Budget&, const Arguments&) { refuse("a value of type {} cannot be called", type_name()); }
+  virtual Value call(Budget&, const Arguments&) {
+    refuse("a value of type {} cannot be called", type_name());
+  }
   virtual int depth() const { return 0; }
 };
 
 // A name for the arguments of a call, in the order of the parameters.
 class Bound {
  public:
-  // Refuses, by `function`, arguments beyond `parameters`, unknown and repeated names, and fewer than `needed`.
-  Bound(std::string_view function, const Arguments& arguments, std::initializer_list<std::string_view> parameters,
-        std::size_t needed = 0);
+  // Refuses, by `function`, arguments beyond `parameters`, unknown and repeated names, and fewer than
+  // `needed`.
+  Bound(std::string_view function, const Arguments& arguments,
+        std::initializer_list<std::string_view> parameters, std::size_t needed = 0);
   bool has(std::size_t i) const { return values_[i] != nullptr; }
   const Value& operator[](std::size_t i) const { return *values_[i]; }
   const Value& value(std::size_t i, const Value& otherwise) const { return has(i) ? *values_[i] : otherwise; }
@@ -169,11 +175,13 @@ class Bound {
 
 bool truth(const Value& value);
 bool equal(Budget& budget, const Value& a, const Value& b);
-bool less(Budget& budget, const Value& a, const Value& b, std::string_view sign);  // refuses what has no order
+bool less(Budget& budget, const Value& a, const Value& b,
+          std::string_view sign);  // refuses what has no order
 bool contains(Budget& budget, const Value& container, const Value& item);
 std::int64_t length(Budget& budget, const Value& value);
 bool is_iterable(const Value& value);
-// The elements of a list, the keys of a dict, the characters of a text. What an iterator gives is gone from it.
+// The elements of a list, the keys of a dict, the characters of a text. What an iterator gives is gone from
+// it.
 std::vector<Value> elements(Budget& budget, const Value& value);
 
 // Refuses text that is not UTF-8 and whole numbers beyond 64 bits; `name` says whose it is.

@@ -48,7 +48,8 @@ TEST(GgufChatTemplate, B23_WhatIsNoTemplateIsRefusedByName) {
   GgufMetadata m = metadata();
   m.set("tokenizer.chat_template", std::string("{% if %}"));
   EXPECT_THAT(refusal(m), HasSubstr("model.gguf: tokenizer.chat_template: line 1: "));
-  m.set("tokenizer.chat_template", std::string("{% for x in range(99999) %}{% for y in range(99999) %}{% endfor %}{% endfor %}"));
+  m.set("tokenizer.chat_template",
+        std::string("{% for x in range(99999) %}{% for y in range(99999) %}{% endfor %}{% endfor %}"));
   EXPECT_THAT(refusal(m), HasSubstr("template exceeded 1000000 steps"));
   m.set("tokenizer.chat_template", std::uint32_t{1});
   EXPECT_THAT(refusal(m), HasSubstr("tokenizer.chat_template"));

@@ -1,4 +1,5 @@
-// Chat templates against what transformers makes of them (tools/make_chat_template_goldens.py), and the interface.
+// Chat templates against what transformers makes of them (tools/make_chat_template_goldens.py), and the
+// interface.
 #include "text/chat_template.h"
 
 #include <gmock/gmock.h>
@@ -17,7 +18,9 @@ using testing::Pair;
 
 const fs::path kGoldens = fs::path(GLOSSA_SOURCE_DIR) / "tests/text/chat_templates";
 
-OrderedJson ordered(const fs::path& path) { return parse_ordered_json(read_file(path), shown(path)); }
+OrderedJson ordered(const fs::path& path) {
+  return parse_ordered_json(read_file(path), shown(path));
+}
 
 std::string failure(const std::function<void()>& f) {
   try {
@@ -73,7 +76,8 @@ TEST(ChatTemplate, RandomTemplates) {
     const std::string source = each[0];
     SCOPED_TRACE(source);
     std::string text;
-    const std::string error = failure([&] { text = ChatTemplate::parse(source).render(messages, options).text; });
+    const std::string error =
+        failure([&] { text = ChatTemplate::parse(source).render(messages, options).text; });
     EXPECT_EQ(error.empty(), each[1].is_string()) << error;
     if (each[1].is_string()) EXPECT_EQ(text, each[1].get<std::string>());
   }
@@ -87,12 +91,16 @@ TEST(ChatTemplate, ATemplatesOwnWordsComeThrough) {
 TEST(ChatTemplate, ErrorsSayLineAndWhatWasFound) {
   EXPECT_EQ(failure([] { ChatTemplate::parse("\n{% if x %}", "t.jinja"); }),
             "t.jinja: line 2: found the end of the template, expected {% endif %}");
-  EXPECT_EQ(failure([] { ChatTemplate::parse("{{ a b }}"); }), "chat template: line 1: found \"b\", expected '}}'");
+  EXPECT_EQ(failure([] { ChatTemplate::parse("{{ a b }}"); }),
+            "chat template: line 1: found \"b\", expected '}}'");
   EXPECT_THAT(failure([] { ChatTemplate::parse("{% endfor %}"); }), HasSubstr("there is no tag \"endfor\""));
   EXPECT_THAT(failure([] { ChatTemplate::parse("{{ 'a }}"); }), HasSubstr("not closed"));
-  EXPECT_THAT(failure([] { ChatTemplate::parse("{% for x in y recursive %}{% endfor %}"); }), HasSubstr("recursive"));
+  EXPECT_THAT(failure([] { ChatTemplate::parse("{% for x in y recursive %}{% endfor %}"); }),
+              HasSubstr("recursive"));
   EXPECT_THAT(failure([] { ChatTemplate::parse("\xff"); }), HasSubstr("byte 0: not UTF-8"));
-  EXPECT_EQ(failure([] { rendered("{{ a.b.c }}", {{"a", OrderedJson::object()}}); }),
+  EXPECT_EQ(failure([] {
+              rendered("{{ a.b.c }}", {{"a", OrderedJson::object()}});
+            }),
             "chat template: line 1: 'dict object' has no attribute \"b\"");
   EXPECT_THAT(failure([] { rendered("{{ 1|uppr }}"); }), HasSubstr("did you mean upper?"));
 }
@@ -100,9 +108,11 @@ TEST(ChatTemplate, ErrorsSayLineAndWhatWasFound) {
 TEST(ChatTemplate, GeneratedTextIsInBytes) {
   ChatOptions options;
   options.mark_generated = true;
-  const OrderedJson messages = {{{"role", "user"}, {"content", "你好"}}, {{"role", "assistant"}, {"content", "世界"}}};
+  const OrderedJson messages = {{{"role", "user"}, {"content", "你好"}},
+                                {{"role", "assistant"}, {"content", "世界"}}};
   const auto chat = ChatTemplate::parse(
-      "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% else %}{% generation %}{{ m.content }}!"
+      "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% else %}{% generation %}{{ m.content "
+      "}}!"
       "{% endgeneration %}{% endif %}{% endfor %}");
   const RenderedChat result = chat.render(messages, options);
   EXPECT_EQ(result.text, "你好世界!");
@@ -115,7 +125,8 @@ TEST(ChatTemplate, GeneratedTextIsInBytes) {
 }
 
 TEST(ChatTemplate, TokensAndTime) {
-  const auto chat = ChatTemplate::parse("{{ bos_token }}{{ strftime_now('%Y-%m-%d %A %H:%M') }}", "t", {{"bos_token", "<s>"}});
+  const auto chat = ChatTemplate::parse("{{ bos_token }}{{ strftime_now('%Y-%m-%d %A %H:%M') }}", "t",
+                                        {{"bos_token", "<s>"}});
   ChatOptions options;
   options.now = std::chrono::local_days(std::chrono::year(2024) / 2 / 29) + std::chrono::hours(7);
   const std::string text = chat.render(OrderedJson::array(), options).text;
@@ -126,11 +137,15 @@ TEST(ChatTemplate, TokensAndTime) {
 }
 
 TEST(ChatRequest, KeysAndTypes) {
-  const auto request = [](std::string_view json) { return failure([&] { parse_chat_request(json, "line 1"); }); };
+  const auto request = [](std::string_view json) {
+    return failure([&] { parse_chat_request(json, "line 1"); });
+  };
   EXPECT_EQ(request(R"([{"role": "user"}])"), "");
   EXPECT_EQ(request(R"({"messages": [], "now": "2024-07-26", "tools": null})"), "");
-  EXPECT_THAT(request(R"({"messages": [], "tool": []})"), HasSubstr("unknown key \"tool\" (did you mean tools?)"));
-  EXPECT_THAT(request(R"({"add_generation_prompt": 1})"), HasSubstr("found a JSON number, wanted true or false"));
+  EXPECT_THAT(request(R"({"messages": [], "tool": []})"),
+              HasSubstr("unknown key \"tool\" (did you mean tools?)"));
+  EXPECT_THAT(request(R"({"add_generation_prompt": 1})"),
+              HasSubstr("found a JSON number, wanted true or false"));
   EXPECT_THAT(request(R"({"now": "2024-13-01"})"), HasSubstr("is no time"));
   EXPECT_THAT(request(R"({"a": 1, "a": 2})"), HasSubstr("duplicate key"));
 }
@@ -141,7 +156,8 @@ TEST(ChatTemplate, MessagesMustBeObjects) {
   EXPECT_THAT(failure([&] { chat.render({1}); }), HasSubstr("messages[0]: found a JSON number"));
   ChatOptions options;
   options.tools = {"x"};
-  EXPECT_THAT(failure([&] { chat.render(OrderedJson::array(), options); }), HasSubstr("tools: found a JSON string in the list"));
+  EXPECT_THAT(failure([&] { chat.render(OrderedJson::array(), options); }),
+              HasSubstr("tools: found a JSON string in the list"));
   EXPECT_THAT(failure([&] { rendered("x", {{"big", 18446744073709551615u}}); }), HasSubstr("beyond 64 bits"));
   EXPECT_THAT(failure([&] { rendered("x", {{"text", "\xff"}}); }), HasSubstr("not UTF-8"));
 }
@@ -156,11 +172,14 @@ class ChatTemplateFiles : public InFolder {
 
 TEST_F(ChatTemplateFiles, WhereTheyAre) {
   EXPECT_EQ(text(), "none");
-  put("tokenizer_config.json", R"({"bos_token": {"content": "<b>"}, "eos_token": null, "add_bos_token": true})");
+  put("tokenizer_config.json",
+      R"({"bos_token": {"content": "<b>"}, "eos_token": null, "add_bos_token": true})");
   EXPECT_EQ(text(), "none");
-  put("tokenizer_config.json", R"({"bos_token": {"content": "<b>"}, "chat_template": "one {{ bos_token }}{{ eos_token }}"})");
+  put("tokenizer_config.json",
+      R"({"bos_token": {"content": "<b>"}, "chat_template": "one {{ bos_token }}{{ eos_token }}"})");
   EXPECT_EQ(text(), "one <b>");
-  put("tokenizer_config.json", R"({"eos_token": "</s>", "chat_template": [{"name": "default", "template": "d"},
+  put("tokenizer_config.json",
+      R"({"eos_token": "</s>", "chat_template": [{"name": "default", "template": "d"},
       {"name": "tool_use", "template": "t{{ eos_token }}"}]})");
   EXPECT_EQ(text(), "d");
   EXPECT_EQ(text(true), "t</s>");
@@ -174,7 +193,8 @@ TEST_F(ChatTemplateFiles, WhereTheyAre) {
 
 TEST_F(ChatTemplateFiles, WhatTheyMayNotBe) {
   put("tokenizer_config.json", R"({"chat_template": 3})");
-  EXPECT_THAT(failure([&] { text(); }), HasSubstr("tokenizer_config.json: chat_template: found a JSON number"));
+  EXPECT_THAT(failure([&] { text(); }),
+              HasSubstr("tokenizer_config.json: chat_template: found a JSON number"));
   put("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "x"}]})");
   EXPECT_THAT(failure([&] { text(); }), HasSubstr("no template named \"default\", only \"rag\""));
   put("tokenizer_config.json", R"({"chat_template": [{"name": "rag"}]})");

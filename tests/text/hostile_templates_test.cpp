@@ -36,30 +36,41 @@ std::string result(std::string_view source, std::string_view content = "") {
 TEST(HostileTemplates, B23_E16_Steps) {
   EXPECT_THAT(result("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}"),
               HasSubstr("template exceeded 1000000 steps"));
-  EXPECT_THAT(result("{% set x = range(100000)|list %}{% for a in x %}{{ x|sum }}{% endfor %}"), HasSubstr("1000000 steps"));
-  EXPECT_THAT(result("{% for a in range(100000) %}{{ messages[0].content is upper }}{% endfor %}", repeated("A", 1 << 20)),
+  EXPECT_THAT(result("{% set x = range(100000)|list %}{% for a in x %}{{ x|sum }}{% endfor %}"),
+              HasSubstr("1000000 steps"));
+  EXPECT_THAT(result("{% for a in range(100000) %}{{ messages[0].content is upper }}{% endfor %}",
+                     repeated("A", 1 << 20)),
               AnyOf(HasSubstr("1000000 steps"), HasSubstr("bytes of text")));
 }
 
 TEST(HostileTemplates, B23_E16_Ranges) {
-  EXPECT_THAT(result("{{ range(10**9)|length }}"), HasSubstr("template exceeded 100000 numbers of one range()"));
-  EXPECT_THAT(result("{{ range(-9223372036854775807, 9223372036854775807)|length }}"), HasSubstr("100000 numbers"));
+  EXPECT_THAT(result("{{ range(10**9)|length }}"),
+              HasSubstr("template exceeded 100000 numbers of one range()"));
+  EXPECT_THAT(result("{{ range(-9223372036854775807, 9223372036854775807)|length }}"),
+              HasSubstr("100000 numbers"));
   EXPECT_EQ(result("{{ range(0, -9223372036854775807, -9223372036854775807)|length }}"), "1");
 }
 
 TEST(HostileTemplates, B23_E16_Nesting) {
   const int kDeep = 100000;
-  for (const auto& [open, close] : {std::pair("{% if 1 %}", "{% endif %}"), std::pair("{% for x in y %}", "{% endfor %}"),
-                                    std::pair("{% filter upper %}", "{% endfilter %}"), std::pair("{% macro m() %}", "{% endmacro %}")}) {
+  for (const auto& [open, close] :
+       {std::pair("{% if 1 %}", "{% endif %}"), std::pair("{% for x in y %}", "{% endfor %}"),
+        std::pair("{% filter upper %}", "{% endfilter %}"), std::pair("{% macro m() %}", "{% endmacro %}")}) {
     // As many as a template of 1 MB holds.
     const int n = std::min<int>(kDeep, (1 << 20) / static_cast<int>(std::strlen(open) + std::strlen(close)));
-    EXPECT_THAT(result(repeated(open, n) + repeated(close, n)), HasSubstr("template exceeded 100 levels of nesting")) << open;
+    EXPECT_THAT(result(repeated(open, n) + repeated(close, n)),
+                HasSubstr("template exceeded 100 levels of nesting"))
+        << open;
   }
   for (const auto& [open, close] :
-       {std::pair("(", ")"), std::pair("[", "]"), std::pair("{1:", "}"), std::pair("not ", ""), std::pair("-", ""), std::pair("a(", ")"),
-        std::pair("a[", "]"), std::pair("a if b else ", ""), std::pair("1|d(", ")"), std::pair("1 is eq(", ")"), std::pair("1 is eq (", ")")})
-    EXPECT_THAT(result("{{ " + repeated(open, kDeep / 2) + "1" + repeated(close, kDeep / 2) + " }}"), HasSubstr("levels of nesting")) << open;
-  EXPECT_THAT(result("{% set " + repeated("(", kDeep) + "x" + repeated(")", kDeep) + " = 1 %}"), HasSubstr("levels of nesting"));
+       {std::pair("(", ")"), std::pair("[", "]"), std::pair("{1:", "}"), std::pair("not ", ""),
+        std::pair("-", ""), std::pair("a(", ")"), std::pair("a[", "]"), std::pair("a if b else ", ""),
+        std::pair("1|d(", ")"), std::pair("1 is eq(", ")"), std::pair("1 is eq (", ")")})
+    EXPECT_THAT(result("{{ " + repeated(open, kDeep / 2) + "1" + repeated(close, kDeep / 2) + " }}"),
+                HasSubstr("levels of nesting"))
+        << open;
+  EXPECT_THAT(result("{% set " + repeated("(", kDeep) + "x" + repeated(")", kDeep) + " = 1 %}"),
+              HasSubstr("levels of nesting"));
   EXPECT_THAT(result("{{ a" + repeated(" if b", kDeep) + " }}"), HasSubstr("levels of nesting"));
 }
 
@@ -74,25 +85,34 @@ TEST(HostileTemplates, E16_LongChainsAreNotDeep) {
 }
 
 TEST(HostileTemplates, B23_E16_Macros) {
-  EXPECT_THAT(result("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"), HasSubstr("template exceeded 400 levels of nesting"));
-  EXPECT_THAT(result("{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{% call a() %}{% endcall %}{% endmacro %}{{ b() }}"),
+  EXPECT_THAT(result("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
+              HasSubstr("template exceeded 400 levels of nesting"));
+  EXPECT_THAT(result("{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{% call a() %}{% endcall %}{% "
+                     "endmacro %}{{ b() }}"),
               AnyOf(HasSubstr("400 levels"), HasSubstr("takes no argument")));
-  EXPECT_THAT(result("{% macro m(n) %}{% if n %}{{ m(n-1) }}{{ m(n-1) }}{% endif %}{% endmacro %}{{ m(40) }}"),
-              HasSubstr("1000000 steps"));
+  EXPECT_THAT(
+      result("{% macro m(n) %}{% if n %}{{ m(n-1) }}{{ m(n-1) }}{% endif %}{% endmacro %}{{ m(40) }}"),
+      HasSubstr("1000000 steps"));
 }
 
 TEST(HostileTemplates, E16_Sizes) {
   EXPECT_THAT(result("{{ 'x' * 10**10 }}"), HasSubstr("template exceeded 268435456 bytes of text and lists"));
   EXPECT_THAT(result("{{ ([1] * 9223372036854775807)|length }}"), HasSubstr("bytes of text and lists"));
   EXPECT_THAT(result("{{ 10**100 }}"), HasSubstr("beyond 64 bits"));
-  EXPECT_THAT(result("{% set ns = namespace(s='x') %}{% for i in range(100) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}"),
-              HasSubstr("bytes of text and lists"));
-  EXPECT_THAT(result("{% set ns = namespace(l=[1]) %}{% for i in range(100) %}{% set ns.l = ns.l + ns.l %}{% endfor %}"),
-              HasSubstr("bytes of text and lists"));
+  EXPECT_THAT(
+      result(
+          "{% set ns = namespace(s='x') %}{% for i in range(100) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}"),
+      HasSubstr("bytes of text and lists"));
+  EXPECT_THAT(
+      result(
+          "{% set ns = namespace(l=[1]) %}{% for i in range(100) %}{% set ns.l = ns.l + ns.l %}{% endfor %}"),
+      HasSubstr("bytes of text and lists"));
   EXPECT_THAT(result("{% set x = 'x' * 1000000 %}{% for i in range(1000) %}{{ x }}{% endfor %}"),
               AnyOf(HasSubstr("bytes of output"), HasSubstr("bytes of text and lists")));
-  EXPECT_THAT(result("{{ 'x'.replace('', 'y' * 1000000).replace('y', 'z' * 1000) }}"), HasSubstr("bytes of text and lists"));
-  EXPECT_THAT(result("{{ ('x,' * 1000000).split(',')|join('y' * 1000) }}"), HasSubstr("bytes of text and lists"));
+  EXPECT_THAT(result("{{ 'x'.replace('', 'y' * 1000000).replace('y', 'z' * 1000) }}"),
+              HasSubstr("bytes of text and lists"));
+  EXPECT_THAT(result("{{ ('x,' * 1000000).split(',')|join('y' * 1000) }}"),
+              HasSubstr("bytes of text and lists"));
   EXPECT_THAT(result("{{ 'x'.center(9223372036854775807) }}"), HasSubstr("bytes of text and lists"));
   EXPECT_THAT(result("{{ {}|tojson(indent=9223372036854775807) }}"), HasSubstr("bytes of text and lists"));
   EXPECT_THAT(result("{{ 'a'|indent(9223372036854775807) }}"), HasSubstr("bytes of text and lists"));
@@ -100,29 +120,39 @@ TEST(HostileTemplates, E16_Sizes) {
   EXPECT_THAT(result("{{ []|slice(9223372036854775807)|list }}"), HasSubstr("steps"));
   EXPECT_THAT(result("{{ '%99999999d' % 1 }}"), HasSubstr("at most 1000 wide"));
   EXPECT_THAT(result("{{ strftime_now('%99999d') }}"), HasSubstr("1024 bytes"));
-  EXPECT_THAT(result(std::string(10 << 20, 'x')), HasSubstr("a template of 10485760 bytes, and at most 1048576 are read"));
+  EXPECT_THAT(result(std::string(10 << 20, 'x')),
+              HasSubstr("a template of 10485760 bytes, and at most 1048576 are read"));
 }
 
 // Shared parts make small values that are huge when they are written out.
 TEST(HostileTemplates, E16_ValuesWithinValues) {
-  const std::string doubled = "{% set ns = namespace(l=['x']) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}";
+  const std::string doubled =
+      "{% set ns = namespace(l=['x']) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}";
   EXPECT_THAT(result(doubled + "{{ ns.l }}"), HasSubstr("exceeded"));
   EXPECT_THAT(result(doubled + "{{ ns.l|tojson }}"), HasSubstr("exceeded"));
   EXPECT_THAT(result(doubled + "{% set a = ns.l %}" + doubled + "{{ ns.l == a }}"), HasSubstr("exceeded"));
-  EXPECT_THAT(result("{% set ns = namespace(l=[]) %}{% for i in range(100000) %}{% set ns.l = [ns.l] %}{% endfor %}"),
-              HasSubstr("template exceeded 100 levels of lists within lists"));
-  EXPECT_THAT(result("{% set ns = namespace() %}{% for i in range(1000) %}{% for x in [ns.l] %}{% set ns.l = loop %}{% endfor %}{% endfor %}"),
+  EXPECT_THAT(
+      result("{% set ns = namespace(l=[]) %}{% for i in range(100000) %}{% set ns.l = [ns.l] %}{% endfor %}"),
+      HasSubstr("template exceeded 100 levels of lists within lists"));
+  EXPECT_THAT(result("{% set ns = namespace() %}{% for i in range(1000) %}{% for x in [ns.l] %}{% set ns.l = "
+                     "loop %}{% endfor %}{% endfor %}"),
               HasSubstr("levels of lists within lists"));
   // Namespaces and macros may hold themselves and each other, and go all the same.
-  EXPECT_THAT(result("{% set ns = namespace() %}{% set ns.a = [ns] %}{% set ns.n = namespace %}{{ ns }}"), HasSubstr("levels of nesting"));
-  EXPECT_EQ(result("{% set ns = namespace() %}{% macro m() %}{{ ns is defined }}{% endmacro %}{% set ns.m = m %}{{ ns.m() }}"), "True");
-  EXPECT_EQ(result("{% set n = namespace() %}{% set ns = namespace(first=n, last=n) %}{% for i in range(20000) %}"
-                   "{% set m = namespace() %}{% set x = namespace(v=ns.last) %}{% set ns.last = x %}{% endfor %}done"),
-            "done");
+  EXPECT_THAT(result("{% set ns = namespace() %}{% set ns.a = [ns] %}{% set ns.n = namespace %}{{ ns }}"),
+              HasSubstr("levels of nesting"));
+  EXPECT_EQ(result("{% set ns = namespace() %}{% macro m() %}{{ ns is defined }}{% endmacro %}{% set ns.m = "
+                   "m %}{{ ns.m() }}"),
+            "True");
+  EXPECT_EQ(
+      result(
+          "{% set n = namespace() %}{% set ns = namespace(first=n, last=n) %}{% for i in range(20000) %}"
+          "{% set m = namespace() %}{% set x = namespace(v=ns.last) %}{% set ns.last = x %}{% endfor %}done"),
+      "done");
 }
 
 TEST(HostileTemplates, E15_NothingOutside) {
-  EXPECT_THAT(result("{{ ''.__class__ }}"), HasSubstr("access to the attribute \"__class__\" of a str is unsafe"));
+  EXPECT_THAT(result("{{ ''.__class__ }}"),
+              HasSubstr("access to the attribute \"__class__\" of a str is unsafe"));
   EXPECT_THAT(result("{{ ''['__class__'] }}"), HasSubstr("unsafe"));
   EXPECT_THAT(result("{{ messages.__init__.__globals__ }}"), HasSubstr("unsafe"));
   EXPECT_THAT(result("{{ messages|map(attribute='__class__')|list }}"), HasSubstr("unsafe"));
@@ -137,16 +167,19 @@ TEST(HostileTemplates, E15_NothingOutside) {
 }
 
 TEST(HostileTemplates, E15_NothingChanges) {
-  for (const char* change : {"messages.append(1)", "messages.pop()", "messages[0].update({})", "messages[0].clear()", "[].sort()"})
-    EXPECT_THAT(result("{{ " + std::string(change) + " }}"), HasSubstr("templates can change nothing but namespaces")) << change;
+  for (const char* change :
+       {"messages.append(1)", "messages.pop()", "messages[0].update({})", "messages[0].clear()", "[].sort()"})
+    EXPECT_THAT(result("{{ " + std::string(change) + " }}"),
+                HasSubstr("templates can change nothing but namespaces"))
+        << change;
   EXPECT_THAT(result("{% set messages.x = 1 %}"), HasSubstr("which is no namespace"));
   EXPECT_THAT(result("{% set ns = namespace() %}{% set ns._x = 1 %}"), HasSubstr("underscore"));
 }
 
 TEST(HostileTemplates, J21_MessagesAreNeverTemplates) {
   const std::string plain = "{% for m in messages %}{{ m.content }}{% endfor %}";
-  for (const char* content : {"{{ 7 * 7 }}", "{% for x in range(10**9) %}{% endfor %}", "{% raw %}", "{#", "}}", "{{ raise_exception('x') }}",
-                              "\\u007b\\u007b 7 }}"}) {
+  for (const char* content : {"{{ 7 * 7 }}", "{% for x in range(10**9) %}{% endfor %}", "{% raw %}", "{#",
+                              "}}", "{{ raise_exception('x') }}", "\\u007b\\u007b 7 }}"}) {
     EXPECT_EQ(result(plain, content), content);
     EXPECT_EQ(result("{{ '%s' % messages[0].content }}", content), content);
     EXPECT_EQ(result("{{ '{}'.format(messages[0].content) }}", content), content);
@@ -156,12 +189,17 @@ TEST(HostileTemplates, J21_MessagesAreNeverTemplates) {
 TEST(HostileTemplates, J21_MessagesCannotBlowUpATemplate) {
   EXPECT_THAT(result("{{ messages[0].content.split('a')|join(messages[0].content) }}", repeated("a", 100000)),
               HasSubstr("bytes of text and lists"));
-  EXPECT_THAT(result("{% for c in messages[0].content %}{% for d in messages[0].content %}{% endfor %}{% endfor %}", repeated("狗", 10000)),
-              HasSubstr("exceeded"));
+  EXPECT_THAT(
+      result("{% for c in messages[0].content %}{% for d in messages[0].content %}{% endfor %}{% endfor %}",
+             repeated("狗", 10000)),
+      HasSubstr("exceeded"));
   // Quadratic searches: a needle as long as half of the text.
-  EXPECT_EQ(result("{{ (messages[0].content[:100000] ~ 'b') in messages[0].content }}", repeated("a", 200000)), "False");
-  EXPECT_THAT(result("{{ messages[0].content.rfind('b' ~ messages[0].content[:1000000]) }}", repeated("a", 2000000)),
-              AnyOf("-1", HasSubstr("steps")));
+  EXPECT_EQ(
+      result("{{ (messages[0].content[:100000] ~ 'b') in messages[0].content }}", repeated("a", 200000)),
+      "False");
+  EXPECT_THAT(
+      result("{{ messages[0].content.rfind('b' ~ messages[0].content[:1000000]) }}", repeated("a", 2000000)),
+      AnyOf("-1", HasSubstr("steps")));
 }
 
 TEST(HostileTemplates, J21_UnknownAndReservedVariables) {
