@@ -186,6 +186,7 @@ void HubConnection::fetch_rest(const RemoteFile& file, const std::string& commit
     }
     return response;
   };
+  hooks_.progress(file, blob.bytes());
   if (blob.bytes() < size) check_status(ask(send, what, [&] { return most; }), what);
 }
 

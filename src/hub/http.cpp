@@ -214,7 +214,10 @@ void HttpClient::perform(const std::string& url, const HttpRequest& request, Tra
   HeaderList headers;
   add(headers, "Accept-Encoding: identity");  // sizes and ranges are those of the file
   if (request.from > 0 && !request.if_range.empty()) add(headers, "If-Range: " + request.if_range);
-  if (carries_token(url)) add(headers, "Authorization: Bearer " + settings_.token);
+  if (carries_token(url)) {
+    add(headers, "Authorization: Bearer " + settings_.token);
+    if (url.starts_with("http://")) set(h, CURLOPT_PROXY, "");  // it stays on this machine
+  }
   set(h, CURLOPT_HTTPHEADER, headers.get());
   set(h, CURLOPT_UNRESTRICTED_AUTH, 0L);
   transfer.handle = h;

@@ -20,7 +20,7 @@ class Http : public InFolder {
       unsetenv(name);
   }
   void TearDown() override {
-    unsetenv("HTTP_PROXY");
+    unsetenv("HTTP_PROXY"), unsetenv("NO_PROXY");
     InFolder::TearDown();
   }
   HttpResponse get(const std::string& url) {
@@ -101,6 +101,19 @@ TEST_F(Http, TheTokenIsNotSentInClearToAnotherMachine) {
   setenv("NO_PROXY", "hub.invalid", 1);
   EXPECT_NE(get("http://hub.invalid/x").failure, "");
   EXPECT_EQ(proxy.requests().size(), 1u);
+}
+
+TEST_F(Http, ATokenForThisMachineGoesThroughNoProxy) {
+  Server proxy([](const Request&, Connection& out) { out.reply(200, "", "by proxy"); });
+  Server server([](const Request&, Connection& out) { out.reply(200, "", "itself"); });
+  setenv("HTTP_PROXY", proxy.url().c_str(), 1);
+  settings.endpoint = server.url();
+  EXPECT_EQ(get(server.url()).status, 200);
+  EXPECT_EQ(body, "itself");
+  EXPECT_EQ(server.requests()[0].header("authorization"), "Bearer hf_secret");
+  settings.token = "";
+  get(server.url());
+  EXPECT_EQ(body, "by proxy");
 }
 
 TEST_F(Http, ASlowBodyIsGivenUp) {
