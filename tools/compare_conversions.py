@@ -78,7 +78,7 @@ def llama(**options):
 GEMMA = dict(head_dim=64, tie_word_embeddings=True, sliding_window=16, query_pre_attn_scalar=64)
 # name: model_type, options, tokenizer, whether transformers reads all of it from GGUF, what llama.cpp cannot do
 MODELS = {
-    "gpt2": ("gpt2", dict(n_embd=256, n_layer=9, n_head=4, n_positions=512), lambda: byte_bpe(None), True),
+    "gpt2": ("gpt2", dict(n_embd=256, n_layer=9, n_head=4), lambda: byte_bpe(None), True),
     "llama": ("llama", llama(), lambda: sentencepiece(True, "<s>", "</s>"), True),
     "llama-3": ("llama", llama(tie_word_embeddings=True, rope_parameters=LLAMA3), lambda: byte_bpe(CL100K), False),
     "llama-biases": ("llama", llama(attention_bias=True, mlp_bias=True), lambda: sentencepiece(True, "<s>", "</s>"), False),
