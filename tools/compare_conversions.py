@@ -22,7 +22,7 @@ import transformers
 
 TEXTS = ["The lighthouse keeper wrote 14.5 litres of oil in her journal.", "for (int i = 0; i < 10; ++i) { total += values[i]; }",
          "春天来了，河边的柳树发出新芽。", "  spaces   and\n\nlines\tHello", "naïve café 12345"]
-MIXTURES = ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q2_K_S", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S",
+MIXTURES = ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S",
             "Q5_K_M", "Q6_K", "IQ4_NL"]
 CORPUS = [line for line in (pathlib.Path(__file__).parent.parent / "README.md").read_text().splitlines() if line]
 LLAMA3 = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
