@@ -96,6 +96,8 @@ MODELS = {
         rope_type="longrope", rope_theta=10000.0, short_factor=[1 + i / 50 for i in range(32)], long_factor=[1 + i / 4 for i in range(32)],
         original_max_position_embeddings=256, partial_rotary_factor=1.0)), lambda: sentencepiece(True, "<s>", "</s>"), False),
     "gemma2": ("gemma2", llama(**GEMMA), lambda: sentencepiece(False, "<bos>", "<eos>"), False),
+    "gemma2-wide": ("gemma2", llama(**dict(GEMMA, head_dim=256, query_pre_attn_scalar=256, sliding_window=4096)), lambda: sentencepiece(False, "<bos>", "<eos>"), True),
+    "gemma3-wide": ("gemma3_text", llama(**dict(GEMMA, head_dim=256, query_pre_attn_scalar=256, sliding_window=4096)), lambda: sentencepiece(False, "<bos>", "<eos>"), True),
     "gemma3": ("gemma3_text", llama(**GEMMA, rope_parameters=dict(full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1e6),
                                                                   sliding_attention=dict(rope_type="default", rope_theta=10000.0))),
                lambda: sentencepiece(False, "<bos>", "<eos>"), False),

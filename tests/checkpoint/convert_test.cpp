@@ -124,10 +124,13 @@ TEST_F(Convert, OtherDirectoriesAndTypes) {
 
 TEST_F(Convert, QuantisedGgufKeepsItsKeys) {
   const fs::path from = golden("llama"), f16 = folder / "f16.gguf", q8 = folder / "q8.gguf";
+  write_file(from / "chat_template.jinja", "{{ messages }}");
   convert(from, f16, ModelFormat::gguf, "F16");
   const GgufFile first(f16);
   EXPECT_EQ(first.metadata().integer("general.file_type"), 1);
   EXPECT_EQ(first.metadata().text("general.name"), "llama");
+  EXPECT_EQ(first.metadata().text("tokenizer.chat_template"), "{{ messages }}");
+  EXPECT_EQ(first.metadata().text("tokenizer.ggml.pre"), "gpt-2");
   EXPECT_EQ(first.find("blk.0.attn_norm.weight").dtype(), DType::f32);
   EXPECT_EQ(first.find("blk.0.attn_q.weight").dtype(), DType::f16);
   // Rows of 16 and 24 are no multiple of a block.
