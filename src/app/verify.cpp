@@ -90,7 +90,7 @@ void run(const Options& o) {
   StandardOutput out;
   out.write(o.json ? to_line(as_json(f)) : table(f));
   out.flush();
-  if (!f.beyond.empty()) fail(static_cast<Code>(6002), "{} is not {} within what is allowed: {}", shown(o.second), shown(o.first), fmt::join(f.beyond, "; "));
+  if (!f.beyond.empty()) fail(static_cast<Code>(6002), "{} differs from {} by more than is allowed: {}", shown(o.second), shown(o.first), fmt::join(f.beyond, "; "));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "checkpoint/convert.h"
 
 #include "base/error.h"
+#include "base/unicode.h"
 #include "checkpoint/convert_parts.h"
 #include "tensor/blocks.h"
 #include "text/sentencepiece.h"
@@ -8,16 +9,21 @@
 namespace glossa {
 namespace {
 
+constexpr std::uint64_t kTemplateBytes = 4 << 20;  // of a chat template; they have some KB
+
 fs::path directory_of(const ModelSource& source) {
   return source.kind == ModelSource::Kind::directory ? source.path : source.path.parent_path();
+}
+
+bool is_hugging_face(const ModelSource& source) {
+  return source.kind == ModelSource::Kind::directory || source.kind == ModelSource::Kind::torch_file;
 }
 
 // Scores by pieces, of a SentencePiece model that tokenizer.json was made of.
 std::map<std::string, float> scores_beside(const ModelSource& source) {
   std::map<std::string, float> scores;
   const fs::path path = directory_of(source) / "tokenizer.model";
-  const bool hugging_face = source.kind == ModelSource::Kind::directory || source.kind == ModelSource::Kind::torch_file;
-  if (!hugging_face || !fs::exists(path)) return scores;
+  if (!is_hugging_face(source) || !fs::exists(path)) return scores;
   const SentencePieceModel model = parse_sentencepiece(read_file(path), shown(path));
   if (model.type != SentencePieceModel::Type::bpe) return scores;
   for (const SentencePieceModel::Piece& piece : model.pieces) scores.emplace(piece.text, static_cast<float>(piece.score));
@@ -60,7 +66,13 @@ void count(Conversion& conversion, std::string_view type, const Tensor& tensor) 
 }
 
 MadeGgufVocabulary vocabulary_to_write(const ModelToWrite& model) {
-  return make_gguf_vocabulary(model.source.tokenizer, {.rows = model.plan.vocabulary, .scores = scores_beside(model.source)});
+  MadeGgufVocabulary made =
+      make_gguf_vocabulary(model.source.tokenizer, {.rows = model.plan.vocabulary, .scores = scores_beside(model.source)});
+  if (const fs::path path = directory_of(model.source) / "chat_template.jinja"; is_hugging_face(model.source) && fs::exists(path)) {
+    made.chat_template = read_file(path, kTemplateBytes);
+    check(!utf8_error(made.chat_template), Code::utf8, "{}: is not UTF-8", shown(path));
+  }
+  return made;
 }
 
 std::vector<fs::path> outputs_of(const fs::path& out, ModelFormat format) {

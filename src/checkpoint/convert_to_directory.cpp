@@ -64,7 +64,8 @@ void write_descriptions(const ModelToWrite& m, const fs::path& directory, DType 
   const bool written = m.source.kind == ModelSource::Kind::directory || m.source.kind == ModelSource::Kind::torch_file;
   if (!written) {
     const OrderedJson ids = ids_of(m);
-    for (const auto& [key, value] : ids.items()) config[key] = value;
+    // Where a token is missing it is null: classes of transformers have defaults, ids of the original models' vocabularies.
+    for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) config[key] = ids.contains(key) ? ids.at(key) : OrderedJson();
     write_file(directory / "config.json", to_text(config));
     write_file(directory / "generation_config.json", to_text(ids));
     m.source.tokenizer.save(directory);

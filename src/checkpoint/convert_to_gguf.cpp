@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <tuple>
 
 #include "base/error.h"
 #include "checkpoint/convert_parts.h"
@@ -63,6 +64,7 @@ class Writer {
                   .kv_heads = c.at(gpt2 ? "n_head" : "num_key_value_heads"),
                   .tied = c.at("tie_word_embeddings")};
     model.source.gguf ? from_gguf_file(*model.source.gguf) : from_hugging_face();
+    note_misfits();
   }
 
   void write(const fs::path& out) {
@@ -83,10 +85,17 @@ class Writer {
  private:
   DType type_of(const std::string& name, const Shape& shape) {
     const ChosenType chosen = choose_type(*file_type_, quantised_, name, shape);
-    if (chosen.type != chosen.asked)
-      conversion_.notes.push_back(fmt::format("{}: rows of {} are no multiple of {}, the block of {}; it becomes {}", name, shape[shape.rank() - 1],
-                                              block_of(chosen.asked).elements, type_name(chosen.asked), type_name(chosen.type)));
+    if (chosen.type != chosen.asked) misfits_[{shape[shape.rank() - 1], chosen.asked, chosen.type}].push_back(name);
     return chosen.type;
+  }
+
+  void note_misfits() {
+    for (const auto& [misfit, names] : misfits_) {
+      const auto& [cols, asked, type] = misfit;
+      conversion_.notes.push_back(fmt::format("{}{}: rows of {} are no multiple of {}, the block of {}; {} {}", names.front(),
+                                              names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : "", cols, block_of(asked).elements,
+                                              type_name(asked), names.size() > 1 ? "they become" : "it becomes", type_name(type)));
+    }
   }
 
   void add(const std::string& name, const Shape& shape, DType type, std::function<Tensor()> source) {
@@ -148,6 +157,7 @@ class Writer {
   QuantisedModel quantised_;
   GgufMetadata metadata_;
   std::vector<Made> tensors_;
+  std::map<std::tuple<std::int64_t, DType, DType>, std::vector<std::string>> misfits_;  // by columns, type asked for, type taken
 };
 
 }  // namespace

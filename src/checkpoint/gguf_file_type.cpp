@@ -13,7 +13,7 @@ namespace {
 constexpr GgufFileType kTypes[] = {
     {"F32", 0, DType::f32},     {"F16", 1, DType::f16},     {"BF16", 32, DType::bf16},  {"Q8_0", 7, DType::q8_0},
     {"Q4_0", 2, DType::q4_0},   {"Q4_1", 3, DType::q4_1},   {"Q5_0", 8, DType::q5_0},   {"Q5_1", 9, DType::q5_1},
-    {"Q2_K", 10, DType::q2_k},  {"Q2_K_S", 21, DType::q2_k}, {"Q3_K_S", 11, DType::q3_k}, {"Q3_K_M", 12, DType::q3_k},
+    {"Q2_K", 10, DType::q2_k},  {"Q3_K_S", 11, DType::q3_k}, {"Q3_K_M", 12, DType::q3_k},
     {"Q3_K_L", 13, DType::q3_k}, {"Q4_K_S", 14, DType::q4_k}, {"Q4_K_M", 15, DType::q4_k}, {"Q5_K_S", 16, DType::q5_k},
     {"Q5_K_M", 17, DType::q5_k}, {"Q6_K", 18, DType::q6_k},  {"IQ4_NL", 25, DType::iq4_nl},
 };
@@ -52,7 +52,6 @@ class Rule {
     const bool grouped = model_.heads / std::max<std::int64_t>(1, model_.kv_heads) >= 4;
     DType type = type_;
     if (file_ == "Q2_K") type = grouped ? DType::q4_k : DType::q3_k;
-    if (file_ == "Q2_K_S" && grouped) type = DType::q4_k;
     if (file_ == "Q3_K_M") type = layer_ < 2 ? DType::q5_k : DType::q4_k;
     if (file_ == "Q3_K_L" || (file_ == "IQ4_NL" && grouped)) type = DType::q5_k;
     if ((file_ == "Q4_K_M" || file_ == "Q5_K_M") && with_more_bits()) type = DType::q6_k;
@@ -64,7 +63,6 @@ class Rule {
   DType down() const {
     const bool early = layer_ < model_.layers / 8;
     if (file_ == "Q2_K") return DType::q3_k;
-    if (file_ == "Q2_K_S") return early ? DType::q4_k : type_;
     if (file_ == "Q3_K_M") return layer_ < model_.layers / 16 ? DType::q5_k : DType::q4_k;
     if (file_ == "Q3_K_L") return DType::q5_k;
     if ((file_ == "Q4_K_S" || file_ == "IQ4_NL") && early) return DType::q5_k;

@@ -104,7 +104,8 @@ OrderedJson GemmaConfig::to_json() const {
   }
   j["rope_theta"] = rope.theta;
   j["attention_bias"] = attention_bias;
-  j["query_pre_attn_scalar"] = query_pre_attn_scalar;
+  const auto whole = static_cast<std::int64_t>(query_pre_attn_scalar);  // transformers takes no 64.0
+  j["query_pre_attn_scalar"] = static_cast<double>(whole) == query_pre_attn_scalar ? OrderedJson(whole) : OrderedJson(query_pre_attn_scalar);
   j["sliding_window"] = sliding_window;
   for (const bool w : windowed) j["layer_types"].push_back(w ? "sliding_attention" : "full_attention");
   const auto cap_or_null = [](double cap) { return cap > 0 ? OrderedJson(cap) : OrderedJson(nullptr); };

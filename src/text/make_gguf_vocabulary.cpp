@@ -41,7 +41,7 @@ class Maker {
     const auto* const bpe = std::get_if<BpeModel>(&parts_.model);
     check(bpe != nullptr, Code::tokenizer,
           "{}: GGUF files of this program's models have vocabularies of byte-pair encoding, and this is another model", parts_.origin);
-    check(!bpe->continuing_subword_prefix && !bpe->end_of_word_suffix, Code::tokenizer, "{}: a GGUF file cannot hold affixes of pieces",
+    check(bpe->continuing_subword_prefix.value_or("").empty() && bpe->end_of_word_suffix.value_or("").empty(), Code::tokenizer, "{}: a GGUF file cannot hold affixes of pieces",
           parts_.origin);
     put_tokens(*bpe);
     if (gives_bytes(parts_.pre_tokenizer)) put_byte_bpe(*bpe);
