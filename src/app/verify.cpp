@@ -31,7 +31,7 @@ struct Options {
 };
 
 struct Findings {
-  ModelComparison models;
+  ModelComparison models = {};
   std::int64_t first_vocabulary = 0, second_vocabulary = 0;
   std::size_t tokens = 0;
   std::int64_t other_from = -1;  // where the tokenizers part; -1: nowhere
@@ -40,7 +40,7 @@ struct Findings {
 
 Findings compare(const Options& o) {
   const std::string text = !o.text.empty() ? o.text : o.file.empty() ? std::string(kText) : read_text(o.file);
-  const LoadedCausalModel a = load_causal({.model = o.first}), b = load_causal({.model = o.second});
+  const LoadedCausalModel a = load_causal({.model = o.first, .tokenizer = ""}), b = load_causal({.model = o.second, .tokenizer = ""});
   const std::vector<Token> ids = a.tokenizer.encode(text), others = b.tokenizer.encode(text);
   Findings f{.first_vocabulary = a.model->vocabulary(), .second_vocabulary = b.model->vocabulary(), .tokens = ids.size()};
   if (ids != others) f.other_from = std::mismatch(ids.begin(), ids.end(), others.begin(), others.end()).first - ids.begin();
