@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <sys/file.h>
 
+#include <atomic>
 #include <thread>
 
 #include "fake_hub.h"
@@ -217,15 +218,16 @@ TEST_F(Pull, ALinkInThePlaceOfAPartIsNotFollowed) {
 }
 
 TEST_F(Pull, K13_StoppedItKeepsWhatCameAndGoesOn) {
-  bool asked_to_stop = false;
-  hub.at_storage = [&](const Request& r, Connection& out) {
-    if (!r.header("range").empty()) return false;
+  std::atomic<bool> asked_to_stop = false, slow = true;
+  hub.at_storage = [&](const Request&, Connection& out) {
+    if (!slow.exchange(false)) return false;
     out.write("HTTP/1.1 200 -\r\nContent-Length: 300003\r\n\r\n" + hub.large["model.safetensors"].substr(0, 100'000));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // for what was written to arrive
     asked_to_stop = true;
     std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     return true;
   };
-  stop = [&] { return asked_to_stop; };
+  stop = [&] { return asked_to_stop.load(); };
   EXPECT_THAT(refused(), StartsWith("E75000"));
   EXPECT_FALSE(fs::exists(settings.cache / "models--org--name/snapshots"));  // nobody takes a part for the model
   EXPECT_FALSE(fs::exists(settings.cache / "models--org--name/refs"));

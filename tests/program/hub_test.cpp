@@ -15,15 +15,16 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-const std::string kGolden = GLOSSA_SOURCE_DIR "/tests/golden/llama";
-
 class HubCommands : public Shell {
  protected:
-  static void SetUpTestSuite() { make_folder(); }
+  static void SetUpTestSuite() {
+    make_folder();
+    put_letters_model();
+  }
   void SetUp() override {
     fs::remove_all(folder() / "hf");
-    for (const char* name : {"config.json", "tokenizer.json"}) hub.files[name] = read_file(fs::path(kGolden) / name);
-    hub.large["model.safetensors"] = read_file(fs::path(kGolden) / "model.safetensors");
+    for (const char* name : {"config.json", "tokenizer.json"}) hub.files[name] = text(std::string("model/") + name);
+    hub.large["model.safetensors"] = text("model/model.safetensors");
   }
   // A line of bash with the hub of the test in the environment, and nothing of the machine's.
   std::string with_hub(const std::string& line) const {
@@ -93,7 +94,7 @@ TEST_F(HubCommands, K13_CtrlCKeepsWhatCameAndTheSameCommandGoesOn) {
     for (int i = 0; slow && i < 100; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
     return true;
   };
-  const Outcome stopped = run("glossa pull org/name & while ! ls hf/hub/models--org--name/blobs/*.incomplete; do sleep 0.05; done >/dev/null 2>&1; "
+  const Outcome stopped = run("(exec " GLOSSA_PROGRAM " pull org/name) & while ! ls hf/hub/models--org--name/blobs/*.incomplete; do sleep 0.05; done >/dev/null 2>&1; "
                               "sleep 0.3; kill -INT $!; wait $!");
   slow = false;
   EXPECT_EQ(stopped.status, 75) << stopped.err;
