@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "checkpoint/gguf_chat_template.h"
 #include "data/line_reader.h"
+#include "hub/cache.h"
 #include "text/chat_request.h"
 
 namespace glossa::app {
@@ -37,7 +38,7 @@ class Templates {
     if (!loaded) {
       check(!model_.empty(), Code::usage,
             "--model is missing, and the conversation has no chat_template of its own");
-      loaded = load_template(model_, with_tools);
+      loaded = load_template(model_path(model_), with_tools);
       check(loaded.has_value(), Code::chat_template, "{}: the model has no chat template", shown(model_));
     }
     return loaded->render(request.messages, request.options);
@@ -84,7 +85,7 @@ void add_template(CLI::App& program) {
   const auto o = std::make_shared<TemplateOptions>();
   command->add_option(
       "-m,--model", o->model,
-      "A model's directory (chat_template.jinja or tokenizer_config.json), a .gguf, or a template's file");
+      "A model's directory (chat_template.jinja or tokenizer_config.json), a .gguf, a template's file, or\nORG/NAME[:QUANT] that was pulled");
   command
       ->add_option(
           "-i,--input", o->input,
