@@ -42,7 +42,8 @@ std::string architecture_of_config(const fs::path& path) {
 // "" where nothing says it; a file that cannot be read is named so, and stops nobody from seeing the others.
 std::string architecture_of(const CachedSnapshot& snapshot, const std::vector<GgufChoice>& choices) {
   try {
-    const bool directory = std::any_of(snapshot.files.begin(), snapshot.files.end(), [](const CachedFile& f) { return f.name == "config.json"; });
+    const bool directory = std::any_of(snapshot.files.begin(), snapshot.files.end(),
+                                       [](const CachedFile& f) { return f.name == "config.json"; });
     if (directory) return architecture_of_config(snapshot.path / "config.json");
     return choices.empty() ? "" : architecture_of_gguf(snapshot.path / choices[0].files[0]);
   } catch (const Error&) {
@@ -61,9 +62,14 @@ Entry entry_of(CachedSnapshot snapshot) {
   }
   const std::vector<GgufChoice> choices = gguf_choices(names);
   for (const GgufChoice& choice : choices)
-    entry.format += (entry.format.empty() ? "GGUF " : ", ") + (choice.quant.empty() ? std::string("?") : choice.quant) + (choice.whole ? "" : " (parts missing)");
+    entry.format += (entry.format.empty() ? "GGUF " : ", ") +
+                    (choice.quant.empty() ? std::string("?") : choice.quant) +
+                    (choice.whole ? "" : " (parts missing)");
   if (choices.empty()) {
-    const auto has = [&](std::string_view ending) { return std::any_of(names.begin(), names.end(), [&](const std::string& n) { return n.ends_with(ending); }); };
+    const auto has = [&](std::string_view ending) {
+      return std::any_of(names.begin(), names.end(),
+                         [&](const std::string& n) { return n.ends_with(ending); });
+    };
     entry.format = has(".safetensors") ? "safetensors" : has(".bin") ? "PyTorch" : "no weights";
   }
   entry.architecture = architecture_of(snapshot, choices);
@@ -91,9 +97,11 @@ std::string printable(const std::string& text) {
 
 std::string as_text(const std::vector<Entry>& entries, const fs::path& root) {
   if (entries.empty()) return fmt::format("no models in {}; glossa pull ORG/NAME gets one\n", shown(root));
-  std::vector<std::vector<std::string>> rows = {{"model", "revision", "size", "format", "architecture", "last used"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"model", "revision", "size", "format", "architecture", "last used"}};
   for (const Entry& e : entries)
-    rows.push_back({e.snapshot.repository, printable(revision_of(e.snapshot)), readable_size(e.bytes), e.format, printable(e.architecture), day_of(e.used)});
+    rows.push_back({e.snapshot.repository, printable(revision_of(e.snapshot)), readable_size(e.bytes),
+                    e.format, printable(e.architecture), day_of(e.used)});
   std::vector<std::size_t> widths(rows[0].size());
   for (const auto& row : rows)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
@@ -110,8 +118,15 @@ std::string as_json(const std::vector<Entry>& entries) {
   for (const Entry& e : entries) {
     OrderedJson files = OrderedJson::array();
     for (const CachedFile& f : e.snapshot.files) files.push_back({{"name", f.name}, {"bytes", f.size}});
-    list.push_back({{"name", e.snapshot.repository}, {"commit", e.snapshot.commit}, {"refs", e.snapshot.refs}, {"path", e.snapshot.path.native()},
-                    {"bytes", e.bytes}, {"format", e.format}, {"architecture", e.architecture}, {"last_used", e.used}, {"files", std::move(files)}});
+    list.push_back({{"name", e.snapshot.repository},
+                    {"commit", e.snapshot.commit},
+                    {"refs", e.snapshot.refs},
+                    {"path", e.snapshot.path.native()},
+                    {"bytes", e.bytes},
+                    {"format", e.format},
+                    {"architecture", e.architecture},
+                    {"last_used", e.used},
+                    {"files", std::move(files)}});
   }
   return list.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
@@ -133,23 +148,28 @@ void remove(const std::vector<std::string>& names) {
   const HubCache cache(hub_cache_folder());
   std::vector<ModelName> parsed;
   for (const std::string& name : names) parsed.push_back(ModelName::parse(name));
-  for (const ModelName& name : parsed) note(fmt::format("{}: removed, {} freed", name.text(), readable_size(cache.remove(name))));
+  for (const ModelName& name : parsed)
+    note(fmt::format("{}: removed, {} freed", name.text(), readable_size(cache.remove(name))));
 }
 
 }  // namespace
 
 void add_models(CLI::App& program) {
-  CLI::App* c = program.add_subcommand("models", "The models that are here: in the cache of the Hugging Face hub");
+  CLI::App* c =
+      program.add_subcommand("models", "The models that are here: in the cache of the Hugging Face hub");
   const auto json = std::make_shared<bool>(false);
-  c->add_flag("--json", *json, "A list of objects: name, commit, refs, path, bytes, format, architecture, last_used, files");
+  c->add_flag("--json", *json,
+              "A list of objects: name, commit, refs, path, bytes, format, architecture, last_used, files");
   c->require_subcommand(0, 1);
-  CLI::App* rm = c->add_subcommand("rm", "Remove models, or one quantisation of them, and what no other revision needs");
+  CLI::App* rm =
+      c->add_subcommand("rm", "Remove models, or one quantisation of them, and what no other revision needs");
   const auto names = std::make_shared<std::vector<std::string>>();
   rm->add_option("name", *names, "A model of the list")->type_name("ORG/NAME[:QUANT]")->required();
   rm->footer("Example:\n  glossa models rm ORG/NAME:Q8_0");
   rm->callback([names] { remove(*names); });
   c->footer(
-      "The folder is HF_HUB_CACHE, or HF_HOME/hub, or ~/.cache/huggingface/hub, and shared with other programs.\n\n"
+      "The folder is HF_HUB_CACHE, or HF_HOME/hub, or ~/.cache/huggingface/hub, and shared with other "
+      "programs.\n\n"
       "Examples:\n"
       "  glossa models\n"
       "  glossa models --json");

@@ -40,8 +40,12 @@ BlobLock::BlobLock(const fs::path& path, const std::string& what) {
 }
 
 IncompleteBlob::IncompleteBlob(fs::path path, std::string digest, std::uint64_t size)
-    : path_(std::move(path)), incomplete_(incomplete_path(path_)), wanted_(std::move(digest)), size_(size),
-      handle_(open_incomplete(incomplete_)), digest_(begin()) {
+    : path_(std::move(path)),
+      incomplete_(incomplete_path(path_)),
+      wanted_(std::move(digest)),
+      size_(size),
+      handle_(open_incomplete(incomplete_)),
+      digest_(begin()) {
   bytes_ = handle_.size();
   if (bytes_ > size_) restart();
   std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, bytes_)));
@@ -81,7 +85,8 @@ bool IncompleteBlob::finish() {
     return false;
   }
   handle_.sync();
-  if (::rename(incomplete_.c_str(), path_.c_str()) != 0) system_failure(Code::write, "renaming to", path_, errno);
+  if (::rename(incomplete_.c_str(), path_.c_str()) != 0)
+    system_failure(Code::write, "renaming to", path_, errno);
   sync_directory(path_.parent_path());
   return true;
 }

@@ -1,5 +1,5 @@
-// blob.h -- a content of the cache while it is written: a file DIGEST.incomplete, the digest of what is in it so far, and
-// the lock that the Python library knows.
+// blob.h -- a content of the cache while it is written: a file DIGEST.incomplete, the digest of what is in it
+// so far, and the lock that the Python library knows.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace glossa {
 
-// Holds `path` by the kernel's lock, as Python's filelock does; the file stays, as it does there. Error(locked) if another
-// process has it, with `what` in the message.
+// Holds `path` by the kernel's lock, as Python's filelock does; the file stays, as it does there.
+// Error(locked) if another process has it, with `what` in the message.
 class BlobLock {
  public:
   BlobLock(const fs::path& path, const std::string& what);
@@ -21,11 +21,12 @@ class BlobLock {
 
 class IncompleteBlob {
  public:
-  // Goes on with what is in `path`.INCOMPLETE, which is read once for its digest. `size` is that of the whole.
+  // Goes on with what is in `path`.INCOMPLETE, which is read once for its digest. `size` is that of the
+  // whole.
   IncompleteBlob(fs::path path, std::string digest, std::uint64_t size);
 
   std::uint64_t bytes() const { return bytes_; }
-  void restart();           // empty again
+  void restart();  // empty again
   void append(Bytes bytes);
   // Its digest is right: written to the disk, it takes its place, and true. Else it is thrown away.
   bool finish();

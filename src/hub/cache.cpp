@@ -16,14 +16,15 @@ namespace glossa {
 namespace {
 
 constexpr std::uint64_t kLongestRef = 4096;
-constexpr int kDeepest = 32;              // folders of a snapshot
+constexpr int kDeepest = 32;                 // folders of a snapshot
 constexpr std::size_t kMostFiles = 200'000;  // of a snapshot that are listed
 
 // The entries of a folder, by name; none if it cannot be read or is none.
 std::vector<fs::path> entries_of(const fs::path& folder) {
   std::vector<fs::path> entries;
   std::error_code error;
-  for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator(); it.increment(error))
+  for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
+       it.increment(error))
     entries.push_back(it->path());
   std::sort(entries.begin(), entries.end());
   return entries;
@@ -34,7 +35,8 @@ template <class Take>
 void walk(const fs::path& folder, Take take) {
   std::error_code error;
   std::size_t seen = 0;
-  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+  for (auto it = fs::recursive_directory_iterator(folder, error);
+       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
     if (it.depth() >= kDeepest) it.disable_recursion_pending();
     if (++seen > kMostFiles) return;
     std::error_code unknown;
@@ -48,14 +50,16 @@ std::string repository_of(const std::string& folder) {
   if (!folder.starts_with(prefix)) return "";
   const std::string rest = folder.substr(prefix.size());
   const std::size_t at = rest.find("--");
-  const std::string name = at == rest.npos ? rest : fmt::format("{}/{}", rest.substr(0, at), rest.substr(at + 2));
+  const std::string name =
+      at == rest.npos ? rest : fmt::format("{}/{}", rest.substr(0, at), rest.substr(at + 2));
   return ModelName::is_one(name) && name.find(':') == name.npos ? name : "";
 }
 
 std::string read_ref(const fs::path& path) {
   try {
     std::string text = read_file(path, kLongestRef);
-    while (!text.empty() && (text.back() == '\n' || text.back() == ' ' || text.back() == '\r')) text.pop_back();
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ' || text.back() == '\r'))
+      text.pop_back();
     return is_commit(text) ? text : "";
   } catch (const Error&) {
     return "";
@@ -64,7 +68,9 @@ std::string read_ref(const fs::path& path) {
 
 std::uint64_t size_of(const fs::path& path) {
   struct stat status;
-  return lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
+  return lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode)
+             ? static_cast<std::uint64_t>(status.st_size)
+             : 0;
 }
 
 void remove_whole(const fs::path& path) {
@@ -97,11 +103,13 @@ CachedSnapshot HubCache::read_snapshot(const fs::path& path) const {
     if (stat(file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
     std::error_code unresolved;
     const fs::path blob = fs::is_symlink(file, unresolved)
-                              ? (file.parent_path() / fs::read_symlink(file, unresolved)).lexically_normal() : file;
-    snapshot.files.push_back({file.lexically_relative(path).native(), blob, static_cast<std::uint64_t>(status.st_size),
-                              status.st_atim.tv_sec});
+                              ? (file.parent_path() / fs::read_symlink(file, unresolved)).lexically_normal()
+                              : file;
+    snapshot.files.push_back({file.lexically_relative(path).native(), blob,
+                              static_cast<std::uint64_t>(status.st_size), status.st_atim.tv_sec});
   });
-  std::sort(snapshot.files.begin(), snapshot.files.end(), [](const CachedFile& a, const CachedFile& b) { return a.name < b.name; });
+  std::sort(snapshot.files.begin(), snapshot.files.end(),
+            [](const CachedFile& a, const CachedFile& b) { return a.name < b.name; });
   return snapshot;
 }
 
@@ -118,7 +126,8 @@ std::vector<CachedSnapshot> HubCache::list() const {
     if (repository_of(model.filename().native()).empty()) continue;
     std::map<std::string, std::vector<std::string>> refs;
     walk(model / "refs", [&](const fs::path& ref) {
-      if (const std::string commit = read_ref(ref); !commit.empty()) refs[commit].push_back(ref.lexically_relative(model / "refs").native());
+      if (const std::string commit = read_ref(ref); !commit.empty())
+        refs[commit].push_back(ref.lexically_relative(model / "refs").native());
     });
     for (const fs::path& path : entries_of(model / "snapshots")) {
       CachedSnapshot snapshot = read_snapshot(path);
@@ -130,16 +139,19 @@ std::vector<CachedSnapshot> HubCache::list() const {
   return all;
 }
 
-void HubCache::link(const RepositoryName& name, const std::string& commit, const std::string& file, const std::string& digest) const {
+void HubCache::link(const RepositoryName& name, const std::string& commit, const std::string& file,
+                    const std::string& digest) const {
   const fs::path path = snapshot(name, commit) / file;
   make_directories(path.parent_path());
   const fs::path target = blob(name, digest).lexically_relative(path.parent_path());
   std::error_code error;
   if (fs::read_symlink(path, error) == target) return;
   // Made beside and renamed, so that readers find the old one or the new one.
-  const fs::path fresh = snapshot(name, commit).parent_path().parent_path() / fmt::format(".link-{}", static_cast<long>(getpid()));
+  const fs::path fresh = snapshot(name, commit).parent_path().parent_path() /
+                         fmt::format(".link-{}", static_cast<long>(getpid()));
   ::unlink(fresh.c_str());
-  if (::symlink(target.c_str(), fresh.c_str()) != 0) system_failure(Code::write, "making the link", path, errno);
+  if (::symlink(target.c_str(), fresh.c_str()) != 0)
+    system_failure(Code::write, "making the link", path, errno);
   if (::rename(fresh.c_str(), path.c_str()) != 0) {
     const int failure = errno;
     ::unlink(fresh.c_str());
@@ -147,7 +159,8 @@ void HubCache::link(const RepositoryName& name, const std::string& commit, const
   }
 }
 
-void HubCache::set_ref(const RepositoryName& name, const std::string& revision, const std::string& commit) const {
+void HubCache::set_ref(const RepositoryName& name, const std::string& revision,
+                       const std::string& commit) const {
   sync_directory(snapshot(name, commit));
   if (revision == commit) return;
   const fs::path path = folder(name) / "refs" / revision;
@@ -197,7 +210,8 @@ std::uint64_t HubCache::remove(const ModelName& name) const {
 
 fs::path cached_model(const HubCache& cache, const ModelName& name) {
   const std::optional<CachedSnapshot> snapshot = cache.find(name.repository, "main");
-  check(snapshot && !snapshot->files.empty(), Code::open, "{}: there is no such file or directory, and no such model in {}; glossa pull {} gets it",
+  check(snapshot && !snapshot->files.empty(), Code::open,
+        "{}: there is no such file or directory, and no such model in {}; glossa pull {} gets it",
         name.text(), shown(cache.root()), name.text());
   std::vector<std::string> names;
   for (const CachedFile& file : snapshot->files) names.push_back(file.name);
@@ -213,7 +227,9 @@ fs::path cached_model(const HubCache& cache, const ModelName& name) {
 
 fs::path model_path(const std::string& argument) {
   std::error_code ignored;
-  if (fs::symlink_status(argument, ignored).type() != fs::file_type::not_found || !ModelName::is_one(argument)) return argument;
+  if (fs::symlink_status(argument, ignored).type() != fs::file_type::not_found ||
+      !ModelName::is_one(argument))
+    return argument;
   const ModelName name = ModelName::parse(argument);
   const HubCache cache(hub_cache_folder());
   // The oldest models have no organisation; a word that is none of them is a mistyped path.

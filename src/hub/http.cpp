@@ -37,9 +37,7 @@ void initialise_curl() {
 struct Origin {
   std::string scheme, host, port;
   bool operator==(const Origin&) const = default;
-  bool is_loopback() const {
-    return host == "localhost" || host == "[::1]" || host.starts_with("127.");
-  }
+  bool is_loopback() const { return host == "localhost" || host == "[::1]" || host.starts_with("127."); }
 };
 
 // Error(network) if it is no address of http or https.
@@ -136,7 +134,8 @@ struct HttpClient::Transfer {
   }
 
   bool header(std::string_view line) {
-    if (line.starts_with("HTTP/")) response.headers = earlier, header_bytes = 0;  // another answer begins: 100, a proxy's
+    if (line.starts_with("HTTP/"))
+      response.headers = earlier, header_bytes = 0;  // another answer begins: 100, a proxy's
     if ((header_bytes += line.size()) > kLongestHeaders) return false;
     const std::size_t colon = line.find(':');
     if (colon == line.npos) return true;
@@ -146,7 +145,8 @@ struct HttpClient::Transfer {
     std::string_view value = line.substr(colon + 1);
     const std::size_t begin = std::min(value.find_first_not_of(" \t"), value.size());
     value.remove_prefix(begin);
-    while (!value.empty() && std::string_view(" \t\r\n").find(value.back()) != std::string_view::npos) value.remove_suffix(1);
+    while (!value.empty() && std::string_view(" \t\r\n").find(value.back()) != std::string_view::npos)
+      value.remove_suffix(1);
     response.headers[name] = value;
     return true;
   }
@@ -255,11 +255,13 @@ void HttpClient::perform(const std::string& url, const HttpRequest& request, Tra
   transfer.response.passing = !is_lasting(code) && !transfer.response.stopped;
 }
 
-std::string HttpClient::next_url(const std::string& url, const HttpRequest& request, const HttpResponse& response) {
+std::string HttpClient::next_url(const std::string& url, const HttpRequest& request,
+                                 const HttpResponse& response) {
   if (!response.failure.empty() || !is_redirect(response.status)) return "";
   char* next = nullptr;  // made absolute by libcurl, which owns it
   curl_easy_getinfo(handle_.get(), CURLINFO_REDIRECT_URL, &next);
-  check(next, Code::network, "{}: answers with {} and says no place to go", shown(origin_of(url)), response.status);
+  check(next, Code::network, "{}: answers with {} and says no place to go", shown(origin_of(url)),
+        response.status);
   const std::string target = next;
   const Origin from = origin_of(url), to = origin_of(target);
   check(from.scheme != "https" || to.scheme == "https", Code::network,
@@ -271,7 +273,12 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
   std::string url = request.url;
   std::map<std::string, std::string> earlier;
   for (int hop = 0; hop <= kMostRedirects; ++hop) {
-    Transfer transfer{.handle = nullptr, .request = &request, .stop = &stop_, .response = {}, .earlier = earlier, .thrown = {}};
+    Transfer transfer{.handle = nullptr,
+                      .request = &request,
+                      .stop = &stop_,
+                      .response = {},
+                      .earlier = earlier,
+                      .thrown = {}};
     perform(url, request, transfer);
     const std::string next = next_url(url, request, transfer.response);
     if (next.empty()) return std::move(transfer.response);

@@ -75,7 +75,8 @@ ModelName ModelName::parse(std::string_view text) {
   ModelName name{RepositoryName::parse(text.substr(0, colon)), ""};
   if (colon == text.npos) return name;
   const std::string_view quant = text.substr(colon + 1);
-  check(is_quant(quant), Code::bad_value, "{}: {} is no quantisation such as Q4_K_M", quoted(text), quoted(quant));
+  check(is_quant(quant), Code::bad_value, "{}: {} is no quantisation such as Q4_K_M", quoted(text),
+        quoted(quant));
   name.quant = upper(quant);
   return name;
 }
@@ -86,10 +87,12 @@ std::string ModelName::text() const {
 
 std::string file_name_fault(std::string_view name) {
   if (name.empty()) return "is empty";
-  if (name.size() > kLongestName) return fmt::format("has {} bytes, and at most {} may be", name.size(), kLongestName);
+  if (name.size() > kLongestName)
+    return fmt::format("has {} bytes, and at most {} may be", name.size(), kLongestName);
   if (utf8_error(name)) return "is not UTF-8";
   for (const char c : name)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '\\') return "has a character no name may have";
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '\\')
+      return "has a character no name may have";
   for (std::size_t begin = 0; begin <= name.size();) {
     const std::size_t end = std::min(name.find('/', begin), name.size());
     const std::string_view component = name.substr(begin, end - begin);
@@ -102,7 +105,8 @@ std::string file_name_fault(std::string_view name) {
 
 void check_revision(std::string_view text) {
   const std::string fault = file_name_fault(text);
-  check(fault.empty(), Code::bad_value, "--revision {} {}; a branch, a tag or a commit is wanted", quoted(text), fault);
+  check(fault.empty(), Code::bad_value, "--revision {} {}; a branch, a tag or a commit is wanted",
+        quoted(text), fault);
 }
 
 bool is_commit(std::string_view text) {

@@ -1,6 +1,8 @@
-// names.h -- the names that the Hugging Face hub knows, checked: of models, revisions, files, commits and digests.
+// names.h -- the names that the Hugging Face hub knows, checked: of models, revisions, files, commits and
+// digests.
 //
-// All of them become parts of paths and addresses, so that what is no plain name is refused before it is used.
+// All of them become parts of paths and addresses, so that what is no plain name is refused before it is
+// used.
 #pragma once
 #include <string>
 #include <string_view>
@@ -29,8 +31,8 @@ struct ModelName {
 
 // Error(bad_value) if `text` cannot be a branch, tag or commit: "main", "refs/pr/1".
 void check_revision(std::string_view text);
-// What is wrong with the name of a file in a repository, to be completed to a sentence; "" for nothing. Names are
-// relative, with '/', and lead nowhere else.
+// What is wrong with the name of a file in a repository, to be completed to a sentence; "" for nothing. Names
+// are relative, with '/', and lead nowhere else.
 std::string file_name_fault(std::string_view name);
 bool is_commit(std::string_view text);  // 40 hexadecimal digits, small
 bool is_digest(std::string_view text);  // of SHA-1 (git's name of a small file) or SHA-256

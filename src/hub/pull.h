@@ -32,14 +32,15 @@ struct PullOptions {
   std::function<void(const PullPlan&)> planned = [](const PullPlan&) {};
 };
 
-// Fetches what is missing. Only when all files are here and verified do the snapshot's links appear, and then the ref; until
-// then what came is kept, and the same call goes on from there. With HubSettings::offline it is what is here already.
-// Errors as HubConnection's and selected_files'; Error(write) before anything is fetched if the disk has no room for it,
-// Error(locked) while another pull of the model goes on.
+// Fetches what is missing. Only when all files are here and verified do the snapshot's links appear, and then
+// the ref; until then what came is kept, and the same call goes on from there. With HubSettings::offline it
+// is what is here already. Errors as HubConnection's and selected_files'; Error(write) before anything is
+// fetched if the disk has no room for it, Error(locked) while another pull of the model goes on.
 PulledModel pull(const HubSettings& settings, PullOptions options);
 
-// Puts a file beside those that were put there before, as a snapshot of its own: its commit is the SHA-1 of names and digests.
-// Error(output_exists) if what is there is a commit of the hub.
-PulledModel import_file(const HubSettings& settings, const RepositoryName& name, const fs::path& file, const std::string& sha256);
+// Puts a file beside those that were put there before, as a snapshot of its own: its commit is the SHA-1 of
+// names and digests. Error(output_exists) if what is there is a commit of the hub.
+PulledModel import_file(const HubSettings& settings, const RepositoryName& name, const fs::path& file,
+                        const std::string& sha256);
 
 }  // namespace glossa

@@ -9,14 +9,15 @@
 namespace glossa {
 namespace {
 
-constexpr std::uint64_t kLargestFile = 1ull << 50;   // bytes
-constexpr std::uint64_t kValuesOfFile = 20;          // of JSON
+constexpr std::uint64_t kLargestFile = 1ull << 50;  // bytes
+constexpr std::uint64_t kValuesOfFile = 20;         // of JSON
 
 // A text of `object`, "" if it is not there or null.
 std::string text_of(const Json& object, const char* key, const std::string& place) {
   const auto it = object.find(key);
   if (it == object.end() || it->is_null()) return "";
-  check(it->is_string(), Code::hub_answer, "{}: \"{}\" is {}, and a text is wanted", place, key, quoted(it->dump()));
+  check(it->is_string(), Code::hub_answer, "{}: \"{}\" is {}, and a text is wanted", place, key,
+        quoted(it->dump()));
   return it->get<std::string>();
 }
 
@@ -29,11 +30,13 @@ std::optional<std::uint64_t> size_of(const Json& object, const std::string& plac
 }
 
 void check_digest(const std::string& digest, const std::string& place) {
-  check(digest.empty() || is_digest(digest), Code::hub_answer, "{}: {} is no SHA-1 or SHA-256", place, quoted(digest));
+  check(digest.empty() || is_digest(digest), Code::hub_answer, "{}: {} is no SHA-1 or SHA-256", place,
+        quoted(digest));
 }
 
 RemoteFile read_file_entry(const Json& entry, const std::string& origin) {
-  check(entry.is_object(), Code::hub_answer, "{}: a file is {}, and an object is wanted", origin, quoted(entry.dump()));
+  check(entry.is_object(), Code::hub_answer, "{}: a file is {}, and an object is wanted", origin,
+        quoted(entry.dump()));
   RemoteFile file;
   file.name = text_of(entry, "rfilename", origin);
   const std::string fault = file_name_fault(file.name);
@@ -42,10 +45,12 @@ RemoteFile read_file_entry(const Json& entry, const std::string& origin) {
   file.size = size_of(entry, place);
   file.digest = text_of(entry, "blobId", place);
   if (const auto lfs = entry.find("lfs"); lfs != entry.end() && !lfs->is_null()) {
-    check(lfs->is_object(), Code::hub_answer, "{}: \"lfs\" is {}, and an object is wanted", place, quoted(lfs->dump()));
+    check(lfs->is_object(), Code::hub_answer, "{}: \"lfs\" is {}, and an object is wanted", place,
+          quoted(lfs->dump()));
     file.digest = text_of(*lfs, "sha256", place);
     if (const auto size = size_of(*lfs, place)) file.size = size;
-    check(file.digest.empty() || file.digest.size() == 64, Code::hub_answer, "{}: {} is no SHA-256", place, quoted(file.digest));
+    check(file.digest.empty() || file.digest.size() == 64, Code::hub_answer, "{}: {} is no SHA-256", place,
+          quoted(file.digest));
   }
   check_digest(file.digest, place);
   return file;
@@ -62,16 +67,20 @@ RemoteRepository parse_repository(std::string_view text, std::string_view server
   check(answer.is_object(), Code::hub_answer, "{}: the answer is no object", origin);
   RemoteRepository repository;
   repository.commit = text_of(answer, "sha", origin);
-  check(is_commit(repository.commit), Code::hub_answer, "{}: \"sha\" is {}, and a commit of 40 hexadecimal digits is wanted",
-        origin, quoted(repository.commit));
+  check(is_commit(repository.commit), Code::hub_answer,
+        "{}: \"sha\" is {}, and a commit of 40 hexadecimal digits is wanted", origin,
+        quoted(repository.commit));
   const auto files = answer.find("siblings");
-  check(files != answer.end() && files->is_array(), Code::hub_answer, "{}: there is no list \"siblings\" of files", origin);
-  check(files->size() <= limits.hub_files, Code::count, "{}: {} files, and at most {} are taken", origin, files->size(), limits.hub_files);
+  check(files != answer.end() && files->is_array(), Code::hub_answer,
+        "{}: there is no list \"siblings\" of files", origin);
+  check(files->size() <= limits.hub_files, Code::count, "{}: {} files, and at most {} are taken", origin,
+        files->size(), limits.hub_files);
   for (const Json& entry : *files) repository.files.push_back(read_file_entry(entry, origin));
   std::sort(repository.files.begin(), repository.files.end(),
             [](const RemoteFile& a, const RemoteFile& b) { return a.name < b.name; });
-  const auto twice = std::adjacent_find(repository.files.begin(), repository.files.end(),
-                                        [](const RemoteFile& a, const RemoteFile& b) { return a.name == b.name; });
+  const auto twice =
+      std::adjacent_find(repository.files.begin(), repository.files.end(),
+                         [](const RemoteFile& a, const RemoteFile& b) { return a.name == b.name; });
   check(twice == repository.files.end(), Code::hub_answer, "{}: two files are named {}", origin,
         quoted(twice == repository.files.end() ? "" : twice->name));
   return repository;

@@ -1,4 +1,5 @@
-// repository.h -- what the hub says of a model: its commit and its files, from GET /api/models/ORG/NAME/revision/REV.
+// repository.h -- what the hub says of a model: its commit and its files, from GET
+// /api/models/ORG/NAME/revision/REV.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -22,8 +23,8 @@ struct RemoteRepository {
   std::vector<RemoteFile> files;  // by name
 };
 
-// Error(hub_answer) for names that are no relative paths, or that come twice, and for digests and commits that are none;
-// Error(json) and others of parse_json. `origin` names the server.
+// Error(hub_answer) for names that are no relative paths, or that come twice, and for digests and commits
+// that are none; Error(json) and others of parse_json. `origin` names the server.
 RemoteRepository parse_repository(std::string_view text, std::string_view origin, const Limits& limits = {});
 
 }  // namespace glossa

@@ -41,9 +41,11 @@ std::optional<Part> part_of(std::string_view stem) {
   if (stem.size() <= kTail) return std::nullopt;
   const std::string_view tail = stem.substr(stem.size() - kTail);
   const std::string_view number = tail.substr(1, kDigits), count = tail.substr(1 + kDigits + 4);
-  const bool digits = std::all_of(number.begin(), number.end(), is_digit) && std::all_of(count.begin(), count.end(), is_digit);
+  const bool digits = std::all_of(number.begin(), number.end(), is_digit) &&
+                      std::all_of(count.begin(), count.end(), is_digit);
   if (tail[0] != '-' || tail.substr(1 + kDigits, 4) != "-of-" || !digits) return std::nullopt;
-  return Part{stem.substr(0, stem.size() - kTail), std::stoi(std::string(number)), std::stoi(std::string(count))};
+  return Part{stem.substr(0, stem.size() - kTail), std::stoi(std::string(number)),
+              std::stoi(std::string(count))};
 }
 
 // Q4_K_M, IQ3_XXS, Q4_0_4_4, TQ1_0, F16, BF16, FP32, MXFP4, MXFP4_MOE.
@@ -52,7 +54,8 @@ bool is_quant(std::string_view word) {
     if (word == plain) return true;
   if (word.starts_with("IQ") || word.starts_with("TQ")) word.remove_prefix(1);
   if (word.size() < 3 || word[0] != 'Q' || !is_digit(word[1]) || word[2] != '_') return false;
-  return std::all_of(word.begin(), word.end(), [](char c) { return is_digit(c) || c == '_' || (c >= 'A' && c <= 'Z'); });
+  return std::all_of(word.begin(), word.end(),
+                     [](char c) { return is_digit(c) || c == '_' || (c >= 'A' && c <= 'Z'); });
 }
 
 struct Gguf {
@@ -93,7 +96,8 @@ std::string quant_of(std::string_view file_name) {
   const std::string word = stem.substr(at == stem.npos ? 0 : at + 1);
   if (!is_quant(word)) return "";
   // A quantisation of its maker's own mixture of types is another one.
-  const bool own = at != stem.npos && at >= 2 && stem.compare(at - 2, 2, "UD") == 0 && (at == 2 || stem[at - 3] == '-' || stem[at - 3] == '.');
+  const bool own = at != stem.npos && at >= 2 && stem.compare(at - 2, 2, "UD") == 0 &&
+                   (at == 2 || stem[at - 3] == '-' || stem[at - 3] == '.');
   return own ? "UD-" + word : word;
 }
 
@@ -105,7 +109,8 @@ std::vector<GgufChoice> gguf_choices(std::span<const std::string> names) {
   for (const std::string& name : sorted) {
     const auto gguf = gguf_of(name);
     if (!gguf || is_beside_the_model(name)) continue;
-    const std::string key = std::string(gguf->stem) + (gguf->part ? fmt::format("/{}", gguf->part->count) : "");
+    const std::string key =
+        std::string(gguf->stem) + (gguf->part ? fmt::format("/{}", gguf->part->count) : "");
     GgufChoice& choice = by_stem[key];
     choice.quant = quant_of(name);
     choice.files.push_back(name);
@@ -136,8 +141,9 @@ GgufChoice choose_gguf(std::vector<GgufChoice> choices, std::string_view quant, 
   if (fitting.empty() && quant.empty() && choices.size() == 1) fitting = std::move(choices);
   check(!fitting.empty(), Code::bad_value, "{}: has no {}{}; there are {}", model, wanted,
         quant.empty() ? ", which is taken where none is named (ORG/NAME:QUANT)" : "", all);
-  check(fitting.size() == 1, Code::bad_value, "{}: {} files are of {}: {} and {}; --include PATTERN says which", model,
-        fitting.size(), wanted, quoted(fitting[0].files[0]), quoted(fitting.back().files[0]));
+  check(fitting.size() == 1, Code::bad_value,
+        "{}: {} files are of {}: {} and {}; --include PATTERN says which", model, fitting.size(), wanted,
+        quoted(fitting[0].files[0]), quoted(fitting.back().files[0]));
   check(fitting[0].whole, Code::bad_value, "{}: of {} parts are missing", model, quoted(fitting[0].files[0]));
   return fitting[0];
 }
@@ -145,21 +151,35 @@ GgufChoice choose_gguf(std::vector<GgufChoice> choices, std::string_view quant, 
 namespace {
 
 bool matches(const std::vector<std::string>& patterns, const std::string& name) {
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const std::string& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
+  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+    return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+  });
 }
 
 // Configuration and tokenizer of a directory of Hugging Face.
-constexpr std::array kPlainFiles = {
-    "config.json",      "generation_config.json",  "adapter_config.json",      "tokenizer.json",
-    "tokenizer.model",  "tokenizer_config.json",   "special_tokens_map.json",  "added_tokens.json",
-    "vocab.json",       "merges.txt",              "vocab.txt",                "spiece.model",
-    "source.spm",       "target.spm",              "sentencepiece.bpe.model",  "chat_template.jinja",
-    "chat_template.json", "preprocessor_config.json", "processor_config.json"};
+constexpr std::array kPlainFiles = {"config.json",
+                                    "generation_config.json",
+                                    "adapter_config.json",
+                                    "tokenizer.json",
+                                    "tokenizer.model",
+                                    "tokenizer_config.json",
+                                    "special_tokens_map.json",
+                                    "added_tokens.json",
+                                    "vocab.json",
+                                    "merges.txt",
+                                    "vocab.txt",
+                                    "spiece.model",
+                                    "source.spm",
+                                    "target.spm",
+                                    "sentencepiece.bpe.model",
+                                    "chat_template.jinja",
+                                    "chat_template.json",
+                                    "preprocessor_config.json",
+                                    "processor_config.json"};
 
 // The weights STEM + ENDING, or the shards of its index; nothing if they are not there.
-std::vector<std::string> weights_of(const std::set<std::string>& names, const std::string& stem, const std::string& ending,
-                                    std::string_view model) {
+std::vector<std::string> weights_of(const std::set<std::string>& names, const std::string& stem,
+                                    const std::string& ending, std::string_view model) {
   const std::string index = stem + ending + ".index.json";
   if (!names.contains(index)) {
     if (names.contains(stem + ending)) return {stem + ending};
@@ -174,7 +194,8 @@ std::vector<std::string> weights_of(const std::set<std::string>& names, const st
     files.push_back(name);
     numbers[part->count].insert(part->number);
   }
-  const bool whole = numbers.size() == 1 && static_cast<int>(numbers.begin()->second.size()) == numbers.begin()->first;
+  const bool whole =
+      numbers.size() == 1 && static_cast<int>(numbers.begin()->second.size()) == numbers.begin()->first;
   check(whole, Code::bad_value, "{}: {} is there, and not all of its shards", model, quoted(index));
   return files;
 }
@@ -186,7 +207,8 @@ std::vector<std::string> directory_files(const std::vector<std::string>& all, st
     if (names.contains(plain)) chosen.push_back(plain);
   std::vector<std::string> weights;
   for (const char* stem : {"model", "adapter_model"})
-    for (std::string& name : weights_of(names, stem, ".safetensors", model)) weights.push_back(std::move(name));
+    for (std::string& name : weights_of(names, stem, ".safetensors", model))
+      weights.push_back(std::move(name));
   if (weights.empty())
     for (const std::string& name : all)
       if (name.ends_with(".safetensors") && name.find('/') == name.npos) weights.push_back(name);
@@ -198,14 +220,17 @@ std::vector<std::string> directory_files(const std::vector<std::string>& all, st
 
 }  // namespace
 
-std::vector<std::string> selected_files(const std::vector<std::string>& names, const Selection& s, std::string_view model) {
-  const bool holds_directory = std::find(names.begin(), names.end(), "config.json") != names.end() &&
-                               std::any_of(names.begin(), names.end(), [](const std::string& n) {
-                                 return n.find('/') == n.npos && (n.ends_with(".safetensors") || n.ends_with(".bin"));
-                               });
+std::vector<std::string> selected_files(const std::vector<std::string>& names, const Selection& s,
+                                        std::string_view model) {
+  const bool holds_directory =
+      std::find(names.begin(), names.end(), "config.json") != names.end() &&
+      std::any_of(names.begin(), names.end(), [](const std::string& n) {
+        return n.find('/') == n.npos && (n.ends_with(".safetensors") || n.ends_with(".bin"));
+      });
   std::vector<std::string> chosen;
   if (!s.include.empty()) {
-    std::copy_if(names.begin(), names.end(), std::back_inserter(chosen), [&](const std::string& n) { return matches(s.include, n); });
+    std::copy_if(names.begin(), names.end(), std::back_inserter(chosen),
+                 [&](const std::string& n) { return matches(s.include, n); });
   } else if (s.all) {
     chosen = names;
   } else if (!s.quant.empty() || (!holds_directory && !gguf_choices(names).empty())) {

@@ -1,4 +1,5 @@
-// settings.h -- where the hub and its cache are and who asks, as the variables of the Python library huggingface_hub say.
+// settings.h -- where the hub and its cache are and who asks, as the variables of the Python library
+// huggingface_hub say.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -11,7 +12,7 @@ namespace glossa {
 // How long to wait for a server, and how often to ask again.
 struct Patience {
   std::chrono::milliseconds connect{15'000};
-  std::int64_t slowest = 1000;              // bytes in a second; a transfer that is slower for `slow` is given up
+  std::int64_t slowest = 1000;  // bytes in a second; a transfer that is slower for `slow` is given up
   std::chrono::seconds slow{30};
   std::chrono::seconds answer{120};         // for an answer that is no file
   int attempts = 5;                         // without a byte of progress
@@ -25,8 +26,9 @@ fs::path hub_cache_folder();
 struct HubSettings {
   fs::path cache;        // hub_cache_folder()
   std::string endpoint;  // HF_ENDPOINT, without a slash at the end
-  std::string token;     // HF_TOKEN, or the first line of HF_TOKEN_PATH or HF_HOME/token; "" for none. Never shown
-  bool offline = false;  // HF_HUB_OFFLINE
+  std::string
+      token;  // HF_TOKEN, or the first line of HF_TOKEN_PATH or HF_HOME/token; "" for none. Never shown
+  bool offline = false;                                   // HF_HUB_OFFLINE
   std::string authorities = {}, authorities_folder = {};  // SSL_CERT_FILE, SSL_CERT_DIR; "" for the system's
   Patience patience = {};
 

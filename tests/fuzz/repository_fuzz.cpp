@@ -1,5 +1,5 @@
-// repository_fuzz.cpp -- any bytes as what the hub says of a model: no name that is read may lead out of a snapshot, and
-// whatever files there are, a choice of them is some of them or a refusal.
+// repository_fuzz.cpp -- any bytes as what the hub says of a model: no name that is read may lead out of a
+// snapshot, and whatever files there are, a choice of them is some of them or a refusal.
 #include <algorithm>
 
 #include "base/error.h"

@@ -26,7 +26,8 @@ class Environment {
     value ? setenv(name.c_str(), value, 1) : unsetenv(name.c_str());
   }
   ~Environment() {
-    for (const auto& [name, value] : saved_) value ? setenv(name.c_str(), value->c_str(), 1) : unsetenv(name.c_str());
+    for (const auto& [name, value] : saved_)
+      value ? setenv(name.c_str(), value->c_str(), 1) : unsetenv(name.c_str());
   }
 
  private:
@@ -37,15 +38,18 @@ class HubCacheTest : public InFolder {
  protected:
   void SetUp() override {
     InFolder::SetUp();
-    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH",
-                             "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR"})
+    for (const char* name :
+         {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HF_ENDPOINT", "HF_TOKEN",
+          "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE",
+          "HF_HUB_DISABLE_IMPLICIT_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR"})
       environment.set(name, nullptr);
     environment.set("HOME", folder.c_str());
     environment.set("HF_HUB_CACHE", (folder / "cache").c_str());
     environment.set("HF_HUB_CACHE", nullptr);
   }
   // As the library writes it.
-  void cached(const std::string& model, const std::string& commit, const std::map<std::string, std::string>& files, const char* ref = "main") {
+  void cached(const std::string& model, const std::string& commit,
+              const std::map<std::string, std::string>& files, const char* ref = "main") {
     const fs::path root = folder / "cache" / model;
     for (const auto& [name, content] : files) {
       const std::string digest = sha256(as_bytes(content));
@@ -60,7 +64,9 @@ class HubCacheTest : public InFolder {
     std::ofstream(root / "refs" / ref) << commit;
   }
   HubCache cache() const { return HubCache(folder / "cache"); }
-  fs::path snapshot(const std::string& model, const std::string& commit) const { return folder / "cache" / model / "snapshots" / commit; }
+  fs::path snapshot(const std::string& model, const std::string& commit) const {
+    return folder / "cache" / model / "snapshots" / commit;
+  }
   std::string error_of_model(const std::string& name) const {
     return error_of([&] { cached_model(cache(), ModelName::parse(name)); });
   }
@@ -88,7 +94,8 @@ TEST_F(HubCacheTest, TheTokenIsThatOfTheVariableOrOfTheFile) {
   environment.set("HF_TOKEN", "hf_variable");
   EXPECT_EQ(HubSettings::from_environment().token, "hf_variable");
   environment.set("HF_TOKEN", "hf_a\r\nX-Evil: 1");
-  EXPECT_THAT(error_of([] { HubSettings::from_environment(); }), AllOf(StartsWith("E2002 HF_TOKEN"), testing::Not(HasSubstr("Evil"))));
+  EXPECT_THAT(error_of([] { HubSettings::from_environment(); }),
+              AllOf(StartsWith("E2002 HF_TOKEN"), testing::Not(HasSubstr("Evil"))));
   environment.set("HF_TOKEN", nullptr);
   environment.set("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
   EXPECT_EQ(HubSettings::from_environment().token, "");
@@ -98,7 +105,8 @@ TEST_F(HubCacheTest, TheEndpointIsAnAddress) {
   EXPECT_EQ(HubSettings::from_environment().endpoint, "https://huggingface.co");
   environment.set("HF_ENDPOINT", "https://mirror.example/hub//");
   EXPECT_EQ(HubSettings::from_environment().endpoint, "https://mirror.example/hub");
-  for (const char* bad : {"mirror.example", "ftp://x", "https://user:word@x", "https://x\r\ny", "https://x?y"}) {
+  for (const char* bad :
+       {"mirror.example", "ftp://x", "https://user:word@x", "https://x\r\ny", "https://x?y"}) {
     environment.set("HF_ENDPOINT", bad);
     EXPECT_THAT(error_of([] { HubSettings::from_environment(); }), StartsWith("E2002 HF_ENDPOINT")) << bad;
   }
@@ -132,15 +140,20 @@ TEST_F(HubCacheTest, ANameIsItsSnapshotOrItsFile) {
   cached("models--org--name", one, {{"config.json", "{}"}, {"model.safetensors", "x"}});
   EXPECT_EQ(cached_model(cache(), ModelName::parse("org/name")), snapshot("models--org--name", one));
   cached("models--org--gguf", one, {{"m-Q4_K_M.gguf", "4"}, {"m-Q8_0.gguf", "8"}});
-  EXPECT_EQ(cached_model(cache(), ModelName::parse("org/gguf")), snapshot("models--org--gguf", one) / "m-Q4_K_M.gguf");
-  EXPECT_EQ(cached_model(cache(), ModelName::parse("org/gguf:q8_0")), snapshot("models--org--gguf", one) / "m-Q8_0.gguf");
-  EXPECT_THAT(error_of_model("org/gguf:Q6_K"), AllOf(StartsWith("E4001"), HasSubstr("Q4_K_M, Q8_0"), HasSubstr("glossa pull")));
-  EXPECT_THAT(error_of_model("org/other:Q8_0"), AllOf(StartsWith("E4001"), HasSubstr("glossa pull org/other:Q8_0 gets it")));
+  EXPECT_EQ(cached_model(cache(), ModelName::parse("org/gguf")),
+            snapshot("models--org--gguf", one) / "m-Q4_K_M.gguf");
+  EXPECT_EQ(cached_model(cache(), ModelName::parse("org/gguf:q8_0")),
+            snapshot("models--org--gguf", one) / "m-Q8_0.gguf");
+  EXPECT_THAT(error_of_model("org/gguf:Q6_K"),
+              AllOf(StartsWith("E4001"), HasSubstr("Q4_K_M, Q8_0"), HasSubstr("glossa pull")));
+  EXPECT_THAT(error_of_model("org/other:Q8_0"),
+              AllOf(StartsWith("E4001"), HasSubstr("glossa pull org/other:Q8_0 gets it")));
 }
 
 TEST_F(HubCacheTest, TheNewestCommitIsThatOfMain) {
   cached("models--org--name", one, {{"config.json", "1"}}, nullptr);
-  EXPECT_EQ(cached_model(cache(), ModelName::parse("org/name")), snapshot("models--org--name", one));  // the only one
+  EXPECT_EQ(cached_model(cache(), ModelName::parse("org/name")),
+            snapshot("models--org--name", one));  // the only one
   cached("models--org--name", two, {{"config.json", "2"}}, "v2");
   EXPECT_THAT(error_of_model("org/name"), StartsWith("E4001"));  // which of them?
   put("cache/models--org--name/refs/main", two + "\n");
@@ -161,7 +174,9 @@ TEST_F(HubCacheTest, APathThatExistsComesFirst) {
   EXPECT_EQ(model_path("org/name"), "org/name");
   EXPECT_EQ(model_path("absent"), "absent");
   EXPECT_EQ(model_path("a/b/c.gguf"), "a/b/c.gguf");
-  EXPECT_THAT(error_of([] { model_path("runs/absent"); }), AllOf(StartsWith("E4001 runs/absent: there is no such file or directory"), HasSubstr("glossa pull runs/absent")));
+  EXPECT_THAT(error_of([] { model_path("runs/absent"); }),
+              AllOf(StartsWith("E4001 runs/absent: there is no such file or directory"),
+                    HasSubstr("glossa pull runs/absent")));
   fs::current_path(before);
 }
 
@@ -196,13 +211,16 @@ TEST_F(HubCacheTest, K19_AModelThatIsBeingFetchedIsNotRemoved) {
   EXPECT_EQ(read_file(snapshot("models--org--name", one) / "a"), "a");
 }
 
-// The library itself on what is written here, and this program on what it writes. GLOSSA_PYTHON names a Python that has it.
+// The library itself on what is written here, and this program on what it writes. GLOSSA_PYTHON names a
+// Python that has it.
 class WithPython : public HubCacheTest {
  protected:
   bool runs(const std::string& program) {
     put("program.py", program);
     const char* const named = std::getenv("GLOSSA_PYTHON");
-    const std::string command = fmt::format("HF_HUB_OFFLINE=1 HF_HUB_CACHE='{0}/cache' '{1}' '{0}/program.py' > '{0}/out' 2>&1", folder.native(), named ? named : "python3");
+    const std::string command =
+        fmt::format("HF_HUB_OFFLINE=1 HF_HUB_CACHE='{0}/cache' '{1}' '{0}/program.py' > '{0}/out' 2>&1",
+                    folder.native(), named ? named : "python3");
     return std::system(command.c_str()) == 0;
   }
   void SetUp() override {
@@ -237,9 +255,13 @@ TEST_F(WithPython, ItsLocksAreOurs) {
   const fs::path path = cache().locks(name) / "digest.lock";
   {
     const BlobLock lock(path, "x");
-    EXPECT_TRUE(runs("import filelock\ntry:\n  filelock.FileLock(r'" + path.native() + "', timeout=0.1).acquire()\n  raise SystemExit(1)\nexcept filelock.Timeout: pass")) << output();
+    EXPECT_TRUE(runs("import filelock\ntry:\n  filelock.FileLock(r'" + path.native() +
+                     "', timeout=0.1).acquire()\n  raise SystemExit(1)\nexcept filelock.Timeout: pass"))
+        << output();
   }
-  EXPECT_TRUE(runs("import filelock, subprocess\nfilelock.FileLock(r'" + path.native() + "', timeout=0.1).acquire()")) << output();
+  EXPECT_TRUE(
+      runs("import filelock, subprocess\nfilelock.FileLock(r'" + path.native() + "', timeout=0.1).acquire()"))
+      << output();
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// fake_hub.h -- the hub as a test has it: one repository behind an endpoint, whose large files lie on another server.
+// fake_hub.h -- the hub as a test has it: one repository behind an endpoint, whose large files lie on another
+// server.
 #pragma once
 #include <functional>
 #include <map>
@@ -24,12 +25,16 @@ inline std::string git_digest(const std::string& content) {
 }
 
 // A body with Range as servers do it.
-inline void send_content(const Request& request, Connection& out, const std::string& headers, const std::string& content) {
+inline void send_content(const Request& request, Connection& out, const std::string& headers,
+                         const std::string& content) {
   const std::string range = request.header("range");
   if (!range.starts_with("bytes=")) return out.reply(200, headers, content);
   const std::size_t from = std::stoul(range.substr(6));
   if (from >= content.size()) return out.reply(416, headers, "");
-  out.reply(206, headers + fmt::format("Content-Range: bytes {}-{}/{}\r\n", from, content.size() - 1, content.size()), content.substr(from));
+  out.reply(
+      206,
+      headers + fmt::format("Content-Range: bytes {}-{}/{}\r\n", from, content.size() - 1, content.size()),
+      content.substr(from));
 }
 
 class FakeHub {
@@ -58,7 +63,8 @@ class FakeHub {
     for (const auto& [name, content] : large) {
       siblings.push_back({{"rfilename", name}});
       const Json lfs{{"sha256", sha256(as_bytes(content))}, {"size", content.size()}, {"pointerSize", 130}};
-      if (says_blobs) siblings.back().update({{"size", content.size()}, {"blobId", git_digest("pointer")}, {"lfs", lfs}});
+      if (says_blobs)
+        siblings.back().update({{"size", content.size()}, {"blobId", git_digest("pointer")}, {"lfs", lfs}});
     }
     Json answer{{"id", "org/name"}, {"sha", kCommit}, {"private", false}, {"siblings", siblings}};
     change_answer(answer);
@@ -68,18 +74,25 @@ class FakeHub {
  private:
   void answer(const Request& request, Connection& out) {
     if (at_endpoint(request, out)) return;
-    if (request.target.starts_with("/api/models/org/name/revision/")) return out.reply(200, "Content-Type: application/json\r\n", api());
+    if (request.target.starts_with("/api/models/org/name/revision/"))
+      return out.reply(200, "Content-Type: application/json\r\n", api());
     const std::string prefix = "/org/name/resolve/" + kCommit + "/";
     const std::string name = request.target.starts_with(prefix) ? request.target.substr(prefix.size()) : "";
     const std::string commit = "X-Repo-Commit: " + kCommit + "\r\n";
     if (const auto it = files.find(name); it != files.end()) {
       const std::string headers = commit + "ETag: \"" + git_digest(it->second) + "\"\r\n";
-      if (request.method == "HEAD") return out.write(fmt::format("HTTP/1.1 200 -\r\n{}Content-Length: {}\r\n\r\n", headers, it->second.size()));
+      if (request.method == "HEAD")
+        return out.write(
+            fmt::format("HTTP/1.1 200 -\r\n{}Content-Length: {}\r\n\r\n", headers, it->second.size()));
       return send_content(request, out, headers, it->second);
     }
     if (const auto it = large.find(name); it != large.end())
-      return out.reply(302, commit + fmt::format("X-Linked-Etag: \"{}\"\r\nX-Linked-Size: {}\r\nLocation: {}/{}?signature=secret\r\n",
-                                                 sha256(as_bytes(it->second)), it->second.size(), storage.url(), name), "");
+      return out.reply(
+          302,
+          commit + fmt::format(
+                       "X-Linked-Etag: \"{}\"\r\nX-Linked-Size: {}\r\nLocation: {}/{}?signature=secret\r\n",
+                       sha256(as_bytes(it->second)), it->second.size(), storage.url(), name),
+          "");
     out.reply(404, "X-Error-Message: Entry not found\r\n", "Entry not found");
   }
 };
@@ -88,11 +101,16 @@ class WithHub : public InFolder {
  protected:
   void SetUp() override {
     InFolder::SetUp();
-    for (const char* name : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"}) unsetenv(name);
+    for (const char* name :
+         {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"})
+      unsetenv(name);
     settings.cache = folder / "cache";
     settings.endpoint = hub.endpoint.url();
     settings.patience.pause = std::chrono::milliseconds(1);
-    hub.files = {{"config.json", "{\"model_type\": \"llama\"}"}, {"tokenizer.json", "{}"}, {"README.md", "# a model"}, {"empty", ""}};
+    hub.files = {{"config.json", "{\"model_type\": \"llama\"}"},
+                 {"tokenizer.json", "{}"},
+                 {"README.md", "# a model"},
+                 {"empty", ""}};
     hub.large = {{"model.safetensors", std::string(300'000, 'w') + "end"}};
   }
   // How often the endpoint or the storage was asked for something whose target holds `part`.

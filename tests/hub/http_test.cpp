@@ -16,7 +16,8 @@ class Http : public InFolder {
  protected:
   void SetUp() override {
     InFolder::SetUp();
-    for (const char* name : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"})
+    for (const char* name : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY",
+                             "all_proxy", "NO_PROXY", "no_proxy"})
       unsetenv(name);
   }
   void TearDown() override {
@@ -34,7 +35,11 @@ class Http : public InFolder {
   std::string refused(const std::string& url) {
     return error_of([&] { get(url); });
   }
-  HubSettings settings{.cache = {}, .endpoint = "http://127.0.0.1:1", .token = "hf_secret", .authorities = {}, .authorities_folder = {}};
+  HubSettings settings{.cache = {},
+                       .endpoint = "http://127.0.0.1:1",
+                       .token = "hf_secret",
+                       .authorities = {},
+                       .authorities_folder = {}};
   std::string body;
 };
 
@@ -66,8 +71,10 @@ TEST_F(Http, ALoopOfRedirectsEnds) {
 }
 
 TEST_F(Http, ARedirectToNoAddressOfHttpIsRefused) {
-  for (const char* to : {"file:///etc/passwd", "ftp://127.0.0.1/x", "http://user:word@127.0.0.1/", "gopher://x"}) {
-    Server server([&](const Request&, Connection& out) { out.reply(302, fmt::format("Location: {}\r\n", to), ""); });
+  for (const char* to :
+       {"file:///etc/passwd", "ftp://127.0.0.1/x", "http://user:word@127.0.0.1/", "gopher://x"}) {
+    Server server(
+        [&](const Request&, Connection& out) { out.reply(302, fmt::format("Location: {}\r\n", to), ""); });
     EXPECT_THAT(refused(server.url()), StartsWith("E4006")) << to;
   }
   Server server([](const Request&, Connection& out) { out.reply(302, "", ""); });
@@ -76,17 +83,23 @@ TEST_F(Http, ARedirectToNoAddressOfHttpIsRefused) {
 
 TEST_F(Http, FromHttpsNothingLeadsToHttp) {
   Server plain([](const Request&, Connection& out) { out.reply(200, "", "plain"); });
-  Server secure([&](const Request&, Connection& out) { out.reply(302, "Location: " + plain.url() + "/?signature=secret\r\n", ""); }, true);
+  Server secure(
+      [&](const Request&, Connection& out) {
+        out.reply(302, "Location: " + plain.url() + "/?signature=secret\r\n", "");
+      },
+      true);
   settings.endpoint = secure.url();
   settings.authorities = put("authority.pem", secure.certificate());
-  EXPECT_THAT(refused(secure.url()), AllOf(StartsWith("E4006"), HasSubstr("from https to http"), testing::Not(HasSubstr("signature"))));
+  EXPECT_THAT(refused(secure.url()), AllOf(StartsWith("E4006"), HasSubstr("from https to http"),
+                                           testing::Not(HasSubstr("signature"))));
   EXPECT_TRUE(plain.requests().empty());
   EXPECT_EQ(secure.requests()[0].header("authorization"), "Bearer hf_secret");
 }
 
 TEST_F(Http, ACertificateOfNobodyIsRefused) {
   Server secure([](const Request&, Connection& out) { out.reply(200, "", "x"); }, true);
-  EXPECT_THAT(refused(secure.url()), AllOf(StartsWith("E4006"), HasSubstr("certificate"), HasSubstr("SSL_CERT_FILE")));
+  EXPECT_THAT(refused(secure.url()),
+              AllOf(StartsWith("E4006"), HasSubstr("certificate"), HasSubstr("SSL_CERT_FILE")));
   EXPECT_TRUE(secure.requests().empty());
 }
 

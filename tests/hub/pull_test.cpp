@@ -49,12 +49,16 @@ TEST_F(Pull, WritesTheLayoutOfTheLibrary) {
   const fs::path root = settings.cache / "models--org--name";
   EXPECT_EQ(model.path, root / "snapshots" / kCommit);
   EXPECT_EQ(read_file(root / "refs/main"), kCommit);
-  EXPECT_EQ(fs::read_symlink(model.path / "config.json"), "../../blobs/" + git_digest(hub.files["config.json"]));
-  EXPECT_EQ(fs::read_symlink(model.path / "model.safetensors"), "../../blobs/" + sha256(as_bytes(hub.large["model.safetensors"])));
+  EXPECT_EQ(fs::read_symlink(model.path / "config.json"),
+            "../../blobs/" + git_digest(hub.files["config.json"]));
+  EXPECT_EQ(fs::read_symlink(model.path / "model.safetensors"),
+            "../../blobs/" + sha256(as_bytes(hub.large["model.safetensors"])));
   EXPECT_EQ(read_file(model.path / "model.safetensors"), hub.large["model.safetensors"]);
-  EXPECT_TRUE(fs::exists(settings.cache / ".locks/models--org--name" / (sha256(as_bytes(hub.large["model.safetensors"])) + ".lock")));
+  EXPECT_TRUE(fs::exists(settings.cache / ".locks/models--org--name" /
+                         (sha256(as_bytes(hub.large["model.safetensors"])) + ".lock")));
   EXPECT_FALSE(fs::exists(settings.cache / ".locks/models--org--name/LOCK"));
-  for (const auto& entry : fs::directory_iterator(root / "blobs")) EXPECT_NE(entry.path().extension(), ".incomplete");
+  for (const auto& entry : fs::directory_iterator(root / "blobs"))
+    EXPECT_NE(entry.path().extension(), ".incomplete");
 }
 
 TEST_F(Pull, FetchesNothingTwice) {
@@ -77,8 +81,9 @@ TEST_F(Pull, AllFilesAndPatterns) {
   hub.files["sub/folder/note.txt"] = "far down";
   selection.all = true;
   EXPECT_EQ(pulled().files.size(), 6u);
-  EXPECT_EQ(fs::read_symlink(settings.cache / "models--org--name/snapshots" / kCommit / "sub/folder/note.txt"),
-            "../../../../blobs/" + git_digest("far down"));
+  EXPECT_EQ(
+      fs::read_symlink(settings.cache / "models--org--name/snapshots" / kCommit / "sub/folder/note.txt"),
+      "../../../../blobs/" + git_digest("far down"));
   EXPECT_EQ(read_file(settings.cache / "models--org--name/snapshots" / kCommit / "empty"), "");
   selection = {.include = {"*.json"}, .exclude = {"tok*"}};
   EXPECT_THAT(pulled().files, ElementsAre("config.json"));
@@ -87,7 +92,8 @@ TEST_F(Pull, AllFilesAndPatterns) {
 TEST_F(Pull, TheTokenGoesToTheEndpointAlone) {
   settings.token = "hf_secret";
   pulled();
-  for (const Request& r : hub.endpoint.requests()) EXPECT_EQ(r.header("authorization"), "Bearer hf_secret") << r.target;
+  for (const Request& r : hub.endpoint.requests())
+    EXPECT_EQ(r.header("authorization"), "Bearer hf_secret") << r.target;
   EXPECT_GT(hub.storage.requests().size(), 0u);
   for (const Request& r : hub.storage.requests()) EXPECT_EQ(r.header("authorization"), "") << r.target;
 }
@@ -95,7 +101,9 @@ TEST_F(Pull, TheTokenGoesToTheEndpointAlone) {
 TEST_F(Pull, NoMessageShowsTheTokenOrASignedAddress) {
   settings.token = "hf_secret";
   settings.patience.attempts = 2;
-  hub.at_storage = [](const Request&, Connection& out) { return out.write("HTTP/1.1 200 -\r\nContent-Length: 300003\r\n\r\nshort"), true; };
+  hub.at_storage = [](const Request&, Connection& out) {
+    return out.write("HTTP/1.1 200 -\r\nContent-Length: 300003\r\n\r\nshort"), true;
+  };
   std::string all = refused();
   for (const std::string& line : notes) all += line;
   EXPECT_THAT(all, AllOf(HasSubstr("E4006"), Not(HasSubstr("hf_secret")), Not(HasSubstr("signature"))));
@@ -134,14 +142,18 @@ TEST_F(Pull, ADroppedConnectionIsResumedFromItsByte) {
     const std::string range = r.header("range");
     const std::size_t from = range.empty() ? 0 : std::stoul(range.substr(6));
     const std::string rest = hub.large["model.safetensors"].substr(from);
-    out.write(from ? fmt::format("HTTP/1.1 206 -\r\nContent-Range: bytes {}-{}/300003\r\nETag: \"of-the-storage\"\r\nContent-Length: {}\r\n\r\n", from, 300'002, rest.size())
-                   : fmt::format("HTTP/1.1 200 -\r\nETag: \"of-the-storage\"\r\nContent-Length: {}\r\n\r\n", rest.size()));
+    out.write(from ? fmt::format("HTTP/1.1 206 -\r\nContent-Range: bytes {}-{}/300003\r\nETag: "
+                                 "\"of-the-storage\"\r\nContent-Length: {}\r\n\r\n",
+                                 from, 300'002, rest.size())
+                   : fmt::format("HTTP/1.1 200 -\r\nETag: \"of-the-storage\"\r\nContent-Length: {}\r\n\r\n",
+                                 rest.size()));
     out.write(rest.substr(0, 70'000));
     return true;
   };
   pulled();
   std::vector<std::string> ranges, conditions;
-  for (const Request& r : hub.storage.requests()) ranges.push_back(r.header("range")), conditions.push_back(r.header("if-range"));
+  for (const Request& r : hub.storage.requests())
+    ranges.push_back(r.header("range")), conditions.push_back(r.header("if-range"));
   EXPECT_THAT(ranges, ElementsAre("", "bytes=70000-", "bytes=140000-", "bytes=210000-"));
   EXPECT_THAT(conditions, ElementsAre("", "\"of-the-storage\"", "\"of-the-storage\"", "\"of-the-storage\""));
 }
@@ -178,7 +190,8 @@ TEST_F(Pull, WhatIsIncompleteIsGoneOnWith) {
   fs::create_directories(settings.cache / "models--org--name/blobs");
   const std::string& all = hub.large["model.safetensors"];
   std::ofstream(blob("model.safetensors").native() + ".incomplete") << all.substr(0, 1234);
-  EXPECT_EQ(pulled().fetched, hub.files["config.json"].size() + hub.files["tokenizer.json"].size() + all.size() - 1234);
+  EXPECT_EQ(pulled().fetched,
+            hub.files["config.json"].size() + hub.files["tokenizer.json"].size() + all.size() - 1234);
   EXPECT_EQ(hub.storage.requests()[0].header("range"), "bytes=1234-");
   EXPECT_EQ(read_file(blob("model.safetensors")), all);
 }
@@ -221,7 +234,8 @@ TEST_F(Pull, K13_StoppedItKeepsWhatCameAndGoesOn) {
   std::atomic<bool> asked_to_stop = false, slow = true;
   hub.at_storage = [&](const Request&, Connection& out) {
     if (!slow.exchange(false)) return false;
-    out.write("HTTP/1.1 200 -\r\nContent-Length: 300003\r\n\r\n" + hub.large["model.safetensors"].substr(0, 100'000));
+    out.write("HTTP/1.1 200 -\r\nContent-Length: 300003\r\n\r\n" +
+              hub.large["model.safetensors"].substr(0, 100'000));
     std::this_thread::sleep_for(std::chrono::milliseconds(500));  // for what was written to arrive
     asked_to_stop = true;
     std::this_thread::sleep_for(std::chrono::milliseconds(1500));
@@ -229,7 +243,8 @@ TEST_F(Pull, K13_StoppedItKeepsWhatCameAndGoesOn) {
   };
   stop = [&] { return asked_to_stop.load(); };
   EXPECT_THAT(refused(), StartsWith("E75000"));
-  EXPECT_FALSE(fs::exists(settings.cache / "models--org--name/snapshots"));  // nobody takes a part for the model
+  EXPECT_FALSE(
+      fs::exists(settings.cache / "models--org--name/snapshots"));  // nobody takes a part for the model
   EXPECT_FALSE(fs::exists(settings.cache / "models--org--name/refs"));
   asked_to_stop = false;
   pulled();
@@ -256,21 +271,27 @@ TEST_F(Pull, StatusesThatPassAreWaitedFor) {
 }
 
 TEST_F(Pull, AServerThatAsksForTooLongAWaitIsNotWaitedFor) {
-  hub.at_endpoint = [&](const Request&, Connection& out) { return out.reply(429, "Retry-After: 86400\r\n", ""), true; };
+  hub.at_endpoint = [&](const Request&, Connection& out) {
+    return out.reply(429, "Retry-After: 86400\r\n", ""), true;
+  };
   EXPECT_THAT(refused(), AllOf(StartsWith("E4006"), HasSubstr("86400 seconds")));
 }
 
 TEST_F(Pull, RefusalsSayWhatToDo) {
   int status = 0;
   std::string headers;
-  hub.at_endpoint = [&](const Request&, Connection& out) { return out.reply(status, headers, "<html>"), true; };
+  hub.at_endpoint = [&](const Request&, Connection& out) {
+    return out.reply(status, headers, "<html>"), true;
+  };
   status = 401;
-  EXPECT_THAT(refused(), AllOf(StartsWith("E4006"), HasSubstr("org/name"), HasSubstr("HF_TOKEN"), HasSubstr("licence")));
+  EXPECT_THAT(refused(),
+              AllOf(StartsWith("E4006"), HasSubstr("org/name"), HasSubstr("HF_TOKEN"), HasSubstr("licence")));
   settings.token = "hf_x";
   EXPECT_THAT(refused(), AllOf(StartsWith("E4006"), HasSubstr("HF_TOKEN"), Not(HasSubstr("hf_x"))));
   status = 403;
   headers = "X-Error-Message: Access to model org/name is restricted \x1b[31m\r\n";
-  EXPECT_THAT(refused(), AllOf(HasSubstr("accept the model's licence at " + settings.endpoint + "/org/name"), HasSubstr("\\x1b")));
+  EXPECT_THAT(refused(), AllOf(HasSubstr("accept the model's licence at " + settings.endpoint + "/org/name"),
+                               HasSubstr("\\x1b")));
   status = 404, headers = "X-Error-Message: Repository not found\r\n";
   EXPECT_THAT(refused(), AllOf(StartsWith("E4006"), HasSubstr("Repository not found")));
   status = 418;
@@ -281,7 +302,9 @@ TEST_F(Pull, RefusalsSayWhatToDo) {
 }
 
 TEST_F(Pull, ASecondWrongDigestIsRefused) {
-  hub.at_storage = [&](const Request& r, Connection& out) { return send_content(r, out, "", std::string(300'003, 'v')), true; };
+  hub.at_storage = [&](const Request& r, Connection& out) {
+    return send_content(r, out, "", std::string(300'003, 'v')), true;
+  };
   EXPECT_THAT(refused(), AllOf(StartsWith("E3501"), HasSubstr("twice"), HasSubstr("model.safetensors")));
   EXPECT_EQ(hub.storage.requests().size(), 2u);
   EXPECT_FALSE(fs::exists(settings.cache / "models--org--name/refs"));
@@ -292,7 +315,9 @@ TEST_F(Pull, OtherSizesThanAnnouncedAreRefused) {
   const std::string& all = hub.large["model.safetensors"];
   hub.at_storage = [&](const Request&, Connection& out) { return out.reply(200, "", all + "more"), true; };
   EXPECT_THAT(refused(), AllOf(StartsWith("E3501"), HasSubstr("300007"), HasSubstr("300003")));
-  hub.at_storage = [&](const Request&, Connection& out) { return out.write("HTTP/1.0 200 -\r\n\r\n" + all + "more"), true; };
+  hub.at_storage = [&](const Request&, Connection& out) {
+    return out.write("HTTP/1.0 200 -\r\n\r\n" + all + "more"), true;
+  };
   EXPECT_THAT(refused(), AllOf(StartsWith("E3501"), HasSubstr("more than the 300003 bytes")));
   EXPECT_FALSE(fs::exists(settings.cache / "models--org--name/refs"));
 }
@@ -316,12 +341,15 @@ TEST_F(Pull, HeadersThatContradictTheListAreRefused) {
 TEST_F(Pull, AnotherRangeThanAskedForIsRefused) {
   fs::create_directories(settings.cache / "models--org--name/blobs");
   std::ofstream(blob("model.safetensors").native() + ".incomplete") << std::string(10, 'w');
-  hub.at_storage = [&](const Request&, Connection& out) { return out.reply(206, "Content-Range: bytes 0-2/300003\r\n", "www"), true; };
+  hub.at_storage = [&](const Request&, Connection& out) {
+    return out.reply(206, "Content-Range: bytes 0-2/300003\r\n", "www"), true;
+  };
   EXPECT_THAT(refused(), AllOf(StartsWith("E3501"), HasSubstr("Content-Range")));
 }
 
 TEST_F(Pull, C13_NamesThatLeadElsewhereAreRefused) {
-  for (const char* name : {"../../x", "/etc/passwd", "a/../../b", "./a", "a//b", "a\\b", "a\nb", "", "..", "a/."}) {
+  for (const char* name :
+       {"../../x", "/etc/passwd", "a/../../b", "./a", "a//b", "a\\b", "a\nb", "", "..", "a/."}) {
     hub.change_answer = [&](Json& answer) { answer["siblings"][0]["rfilename"] = name; };
     EXPECT_THAT(refused(), StartsWith("E3501")) << name;
   }
@@ -356,7 +384,8 @@ TEST_F(Pull, K19_ASecondPullOfTheModelIsRefused) {
     const DirectoryLock lock(HubCache(settings.cache).locks(name));
     EXPECT_THAT(refused(), StartsWith("E7001"));
   }
-  const fs::path path = HubCache(settings.cache).locks(name) / (blob("config.json").filename().native() + ".lock");
+  const fs::path path =
+      HubCache(settings.cache).locks(name) / (blob("config.json").filename().native() + ".lock");
   {
     const BlobLock lock(path, "config.json");  // as the library holds it
     EXPECT_THAT(refused(), AllOf(StartsWith("E7001"), HasSubstr("config.json")));
@@ -380,7 +409,9 @@ TEST_F(Pull, OfflineTheHubIsNotAsked) {
 
 TEST_F(Pull, OneGgufFileIsThePath) {
   hub.files = {{"README.md", "x"}};
-  hub.large = {{"name-Q4_K_M.gguf", "four"}, {"name-Q8_0-00001-of-00002.gguf", "eight"}, {"name-Q8_0-00002-of-00002.gguf", "more"}};
+  hub.large = {{"name-Q4_K_M.gguf", "four"},
+               {"name-Q8_0-00001-of-00002.gguf", "eight"},
+               {"name-Q8_0-00002-of-00002.gguf", "more"}};
   EXPECT_EQ(pulled().path.filename(), "name-Q4_K_M.gguf");
   const PulledModel eight = pulled("org/name:q8_0");
   EXPECT_EQ(eight.path.filename(), "name-Q8_0-00001-of-00002.gguf");
@@ -394,7 +425,8 @@ TEST_F(Pull, AFileOfThisMachineIsPutThereWithItsDigest) {
   const fs::path file = put("own-Q8_0.gguf", "weights");
   const std::string digest = sha256(as_bytes("weights"));
   const RepositoryName name = RepositoryName::parse("own/model");
-  EXPECT_THAT(error_of([&] { import_file(settings, name, file, std::string(64, '0')); }), AllOf(StartsWith("E3501"), HasSubstr(digest)));
+  EXPECT_THAT(error_of([&] { import_file(settings, name, file, std::string(64, '0')); }),
+              AllOf(StartsWith("E3501"), HasSubstr(digest)));
   EXPECT_TRUE(HubCache(settings.cache).list().empty());
   const PulledModel model = import_file(settings, name, file, digest);
   EXPECT_EQ(read_file(model.path), "weights");

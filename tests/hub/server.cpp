@@ -26,7 +26,8 @@ void Connection::write(std::string_view bytes) {
 }
 
 void Connection::reply(int status, const std::string& headers, std::string_view body) {
-  write(fmt::format("HTTP/1.1 {} -\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n", status, headers, body.size()));
+  write(fmt::format("HTTP/1.1 {} -\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n", status, headers,
+                    body.size()));
   write(body);
 }
 
@@ -127,9 +128,11 @@ void Server::make_certificate() {
   X509_gmtime_adj(X509_getm_notAfter(x), 3600);
   X509_set_pubkey(x, key);
   X509_NAME* const name = X509_get_subject_name(x);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1,
+                             0);
   X509_set_issuer_name(x, name);
-  for (const auto& [nid, value] : {std::pair{NID_subject_alt_name, "IP:127.0.0.1"}, {NID_basic_constraints, "CA:TRUE"}}) {
+  for (const auto& [nid, value] :
+       {std::pair{NID_subject_alt_name, "IP:127.0.0.1"}, {NID_basic_constraints, "CA:TRUE"}}) {
     X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, nullptr, nid, value);
     X509_add_ext(x, extension, -1);
     X509_EXTENSION_free(extension);

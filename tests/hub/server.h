@@ -1,5 +1,5 @@
-// server.h -- an HTTP server of the test's own on the loopback, which can also do what no server should: each connection is
-// served by a thread, one request, and a handler writes what it likes.
+// server.h -- an HTTP server of the test's own on the loopback, which can also do what no server should: each
+// connection is served by a thread, one request, and a handler writes what it likes.
 #pragma once
 #include <functional>
 #include <map>
@@ -43,9 +43,9 @@ class Server {
   // With `tls`, https with a certificate for 127.0.0.1 that is made and signed on the spot.
   explicit Server(Handler handler, bool tls = false);
   ~Server();
-  std::string url() const;  // "http://127.0.0.1:1234"
+  std::string url() const;                                         // "http://127.0.0.1:1234"
   const std::string& certificate() const { return certificate_; }  // PEM
-  std::vector<Request> requests() const;  // until now
+  std::vector<Request> requests() const;                           // until now
 
  private:
   void accept_all();
