@@ -35,7 +35,7 @@ struct Options {
 };
 
 struct Findings {
-  ModelComparison models;
+  ModelComparison models = {};
   std::int64_t first_vocabulary = 0, second_vocabulary = 0;
   std::size_t tokens = 0;
   std::int64_t other_from = -1;          // where the tokenizers part; -1: nowhere

@@ -41,7 +41,8 @@ std::vector<double> llama3_divisors(const RotaryConfig& c) {
 void put_divisors(const Tensor& tensor, std::int64_t dim, Json& j) {
   const std::vector<double> divisors = numbers(tensor);
   const double factor = divisors.empty() ? 1 : *std::max_element(divisors.begin(), divisors.end());
-  const RotaryConfig known{.dim = dim, .theta = j.at("rope_theta"), .factor = factor, .original = 8192};
+  RotaryConfig known;  // with the other values of these models, which are the defaults
+  known.dim = dim, known.theta = j.at("rope_theta"), known.factor = factor, known.original = 8192;
   const std::vector<double> expected = llama3_divisors(known);
   const bool same = std::equal(divisors.begin(), divisors.end(), expected.begin(), expected.end(),
                                [](double a, double b) { return std::fabs(a - b) <= 1e-5 * b; });
@@ -111,7 +112,7 @@ void put_gguf_rope(const RotaryConfig& rope, const std::string& prefix, const st
     case Scaling::none:
       return;
     case Scaling::dynamic:
-      refuse("rope_type dynamic");
+      return refuse("rope_type dynamic");
     case Scaling::linear:
       m.set(scaling + "type", std::string("linear"));
       real(scaling + "factor", rope.factor);

@@ -65,7 +65,8 @@ bool contains(const std::string& text, std::string_view part) {
 // Rows of each head: row i * dim / 2 + j has the two that turn together half a head apart, row 2 j + i side
 // by side.
 Tensor reordered(const Tensor& t, std::int64_t heads, bool to_neighbours) {
-  const Tensor x = t.contiguous();
+  const bool cut = t.rank() < 2 && is_quantised(t.dtype());  // the blocks of a vector are no rows
+  const Tensor x = (cut ? t.to(DType::f32) : t).contiguous();
   const std::int64_t rows = x.size(0), dim = rows / heads;
   check(rows % heads == 0 && dim % 2 == 0, Code::weights,
         "{} rows of queries or keys are not {} heads of even size", rows, heads);
