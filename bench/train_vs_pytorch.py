@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Training speed and memory against PyTorch, in target tokens a second, the two run in turns.
+"""Training speed and memory against PyTorch, in tokens a second (of the target), the two run in turns.
 
     python3 -m venv ~/glossa-tools && ~/glossa-tools/bin/pip install torch
     ~/glossa-tools/bin/python bench/train_vs_pytorch.py --glossa build/release/glossa [--isa avx2]
 
 The models and batches are the presets of `glossa bench train`: Transformers of the paper's layout with one embedding for both
 sides and the head, dropout 0.1 on embeddings and residual branches, label smoothing 0.1, Adam, every sentence of one length, so
-that PyTorch pads nothing and needs no masks. PyTorch is used at its best: one product for q, k and v, scaled_dot_product_attention,
+that PyTorch pads nothing and needs no masks; and GPT-2s without dropout. PyTorch is used at its best: one product for q, k and v, scaled_dot_product_attention,
 fused Adam, eager and compiled, f32 and bf16 autocast. Each of its modes is a process of its own that is kept between rounds, so
 compilation is not counted; in a round, every program measures some steps after one to warm up. Medians of all steps of all rounds.
 Memory is the most that the process ever had resident (of a compiled mode, the compiler's too).
@@ -27,6 +27,10 @@ PRESETS = {  # width, feed-forward, heads, layers of each stack, sentences, toke
     "encdec-small": (256, 1024, 4, 3, 128, 16),
 }
 VOCABULARY, DROPOUT, SMOOTHING = 10_000, 0.1, 0.1
+GPTS = {  # vocabulary, width, heads, layers, sequences, tokens of each
+    "gpt2-124m": (50_257, 768, 12, 12, 4, 256),
+    "gpt-small": (8_000, 384, 6, 6, 16, 256),
+}
 
 
 def worker(preset, mode, threads):
@@ -35,10 +39,16 @@ def worker(preset, mode, threads):
     import pytorch_transformer as peer
     torch.set_num_threads(threads)
     torch.manual_seed(1)
-    width, inner, heads, layers, sentences, length = PRESETS[preset]
-    model = peer.Transformer(VOCABULARY, width, inner, heads, layers, length, DROPOUT, SMOOTHING)
+    if preset in GPTS:
+        import pytorch_gpt
+        vocabulary, width, heads, layers, sentences, length = GPTS[preset]
+        model = pytorch_gpt.Gpt(vocabulary, width, heads, layers, length)
+    else:
+        width, inner, heads, layers, sentences, length = PRESETS[preset]
+        vocabulary = VOCABULARY
+        model = peer.Transformer(vocabulary, width, inner, heads, layers, length, DROPOUT, SMOOTHING)
     step = peer.make_step(model, peer.adam(model), "compiled" in mode, "bf16" in mode)
-    batch = [torch.randint(2, VOCABULARY, (sentences, length)) for _ in range(3)]
+    batch = [torch.randint(2, vocabulary, (sentences, length)) for _ in range(2 if preset in GPTS else 3)]
     for line in sys.stdin:
         step(batch)
         times = []
@@ -54,7 +64,8 @@ class PyTorch:
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--worker", preset, "--mode", mode, "--threads", str(arguments.threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        self.tokens, self.steps = PRESETS[preset][4] * PRESETS[preset][5], arguments.steps
+        sentences, length = (GPTS | PRESETS)[preset][4:6]
+        self.tokens, self.steps = sentences * length, arguments.steps
         self.run(1)  # compiles
 
     def run(self, steps=None):
@@ -104,13 +115,13 @@ def compare(preset, a):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--glossa", default="build/release/glossa")
-    arguments.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
+    arguments.add_argument("--presets", nargs="+", choices=[*PRESETS, *GPTS], default=[*PRESETS, *GPTS])
     arguments.add_argument("--isa", choices=["best", "avx2"], default="best", help="instruction set of both programs")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--steps", type=int, default=5, help="of each program in a round")
     arguments.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
-    arguments.add_argument("--worker", choices=PRESETS, help=argparse.SUPPRESS)
+    arguments.add_argument("--worker", choices=[*PRESETS, *GPTS], help=argparse.SUPPRESS)
     arguments.add_argument("--mode", help=argparse.SUPPRESS)
     a = arguments.parse_args()
     if a.worker:

@@ -50,7 +50,7 @@ endfunction()
 function(glossa_library_and_program)
   add_library(glossa INTERFACE)
   add_library(glossa::glossa ALIAS glossa)
-  target_link_libraries(glossa INTERFACE glossa_train)
+  target_link_libraries(glossa INTERFACE glossa_train glossa_hub)
 
   set(libraries ${GLOSSA_LAYERS})
   list(REMOVE_ITEM libraries app)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets for safetensors, GGUF, torch.save, llama2.c, shard indexes, manifests, config.json, JSON and UTF-8
-into tests/fuzz/seeds.
+"""Writes the seeds of the fuzz targets for safetensors, GGUF, torch.save, llama2.c, shard indexes, manifests, config.json, JSON, UTF-8
+and answers of the hub into tests/fuzz/seeds.
 
 They are small files that reach every branch of a parser once: good ones, and one for each way to be bad. Running it again
 writes the same bytes."""
@@ -186,6 +186,27 @@ def manifest():
     put("manifest_fuzz", "bad_format", text(["x"], 7))
     put("manifest_fuzz", "bad_digest", text(["x"]).replace(b"e3b0", b"E3b0"))
     put("manifest_fuzz", "bad_size", text(["x"]).replace(b"3,", b"-3,"))
+
+
+def repository():
+    commit, sha1, sha256 = "0123456789abcdef" * 2 + "01234567", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391", "e3b0c442" * 8
+    def text(files, **changed):
+        return json.dumps({"id": "org/name", "sha": commit, "gated": False, "siblings": files} | changed).encode()
+    def small(name):
+        return {"rfilename": name, "size": 3, "blobId": sha1}
+    def large(name):
+        return {"rfilename": name, "size": 9, "blobId": sha1, "lfs": {"sha256": sha256, "size": 9, "pointerSize": 130}}
+    put("repository_fuzz", "directory", text([small("config.json"), small("tokenizer.json"), large("model.safetensors")]))
+    put("repository_fuzz", "shards", text([small("config.json"), small("model.safetensors.index.json")]
+                                          + [large(f"model-{i:05}-of-00002.safetensors") for i in (1, 2)]))
+    put("repository_fuzz", "gguf", text([large("m-Q4_K_M.gguf"), large("sub/m-Q8_0-00001-of-00002.gguf"), large("sub/m-Q8_0-00002-of-00002.gguf"),
+                                         large("mmproj-m-f16.gguf")]))
+    put("repository_fuzz", "plain", text([{"rfilename": "pytorch_model.bin"}, {"rfilename": "config.json"}]))
+    for name, files in [("parent", [small("../../x")]), ("absolute", [small("/etc/passwd")]), ("inner", [small("a/../b")]), ("backslash", [small("a\\b")]),
+                        ("twice", [small("a"), small("a")]), ("part", [large("m-Q8_0-00003-of-00002.gguf")]), ("digest", [small("a") | {"blobId": "../x"}]),
+                        ("size", [small("a") | {"size": -1}]), ("lfs", [small("a") | {"lfs": 7}])]:
+        put("repository_fuzz", "bad_" + name, text(files))
+    put("repository_fuzz", "bad_commit", text([], sha="main"))
 
 
 def config():
@@ -442,7 +463,27 @@ def tokenizers():
         decoder={"type": "CTC", "pad_token": "a", "word_delimiter_token": "|", "cleanup": True}) + b"\0ab  c")
 
 
+def chat_templates():
+    """The templates of the goldens with conversations, and what uses every filter, test and method."""
+    folder = SEEDS.parent.parent / "text" / "chat_templates"
+    goldens = json.loads((folder / "goldens.json").read_text())
+    pick = ["many", "like_tokens", "calls", "documents", "continue", "tools", "parts", "two_calls", "thinking"]
+    for file, name in zip(sorted(folder.glob("*.jinja")), pick):
+        conversation = json.dumps(goldens["conversations"][name], ensure_ascii=False, separators=(",", ":"))
+        put("chat_template_fuzz", file.stem, file.read_bytes() + b"\0" + conversation.encode())
+    bad = {"unclosed": "{% if a", "no_end": "{% for x in y %}", "no_string": "{{ 'a", "bracket": "{{ (a] }}", "raw": "{% raw %}", "comment": "{#",
+           "include": "{% include 'a' %}", "recursive": "{% for a in b recursive %}{% endfor %}", "escape": "{{ '\\x\\ud800' }}", "macro": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+           "range": "{{ range(10**9) }}", "sizes": "{{ 'x' * 10**12 }}", "raise": "{{ raise_exception('no') }}", "deep": "{{ " + "(" * 120 + "1" + ")" * 120 + " }}"}
+    for name, text in bad.items():
+        put("chat_template_fuzz", f"bad_{name}", text.encode())
+    random = json.loads((folder / "random.json").read_text())
+    text = "\n".join(source for source, wanted in random["cases"][::6] if wanted is not None)
+    variables = json.dumps({"messages": [{"role": "user"}], "chat_template_kwargs": random["variables"]}, ensure_ascii=False)
+    put("chat_template_fuzz", "random", f"{text}\0{variables}".encode())
+
+
 if __name__ == "__main__":
+    chat_templates()
     sentencepiece()
     vocab_files()
     regexes()
@@ -453,6 +494,7 @@ if __name__ == "__main__":
     llama2c()
     shard_index()
     manifest()
+    repository()
     config()
     json_seeds()
     utf8()

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "app/bench_model.h"
 #include "app/bench_ops.h"
 #include "app/command.h"
 #include "app/values.h"
@@ -9,6 +10,8 @@
 #include "app/presets.h"
 #include "backend/cpu/cpu_features.h"
 #include "generate/search.h"
+#include "models/all.h"
+#include "train/cost.h"
 #include "train/update.h"
 
 namespace glossa::app {
@@ -26,21 +29,44 @@ struct TrainBench {
   int steps = 10;
 };
 
-void bench_train(const TrainBench& options) {
-  check_bf16(options.bf16);
-  Preset p = preset(options.preset);
-  if (options.dropout >= 0) p.config.dropout = options.dropout;
-  ParameterList parameters({});
-  const Transformer model(parameters, p.config);
-  Updater update(model, parameters, Recipe().train, options.bf16);
-  const Seq2SeqBatch batch = random_batch(p, 1);
+// Times updates over one batch again and again.
+void measure_updates(const TrainBench& options, ParameterList& parameters, std::int64_t width, const Objective& batch, double flops) {
+  Updater update(parameters, Recipe().train, width, options.bf16);
   int step = 0;
   Measured m = measure([&] { update(std::span(&batch, 1), ++step); }, {.runs = options.steps, .warm_up = 2, .bf16 = options.bf16});
-  m.name = fmt::format("train {} {}", p.name, options.bf16 ? "bf16" : "f32");
-  m.tokens = static_cast<double>(batch.labels.elements());
-  m.operations = update_flops(p.config, batch);
+  m.name = fmt::format("train {} {}", options.preset, options.bf16 ? "bf16" : "f32");
+  m.tokens = static_cast<double>(batch.tokens);
+  m.operations = flops;
   print_heading(options.json);
   print(m, options.json);
+}
+
+void bench_train(const TrainBench& options) {
+  check_bf16(options.bf16);
+  ParameterList parameters({});
+  const auto& causal = causal_preset_names();
+  if (std::find(causal.begin(), causal.end(), options.preset) == causal.end()) {
+    Preset p = preset(options.preset);
+    if (options.dropout >= 0) p.config.dropout = options.dropout;
+    const Transformer model(parameters, p.config);
+    const Seq2SeqBatch batch = random_batch(p, 1);
+    return measure_updates(options, parameters, p.config.d_model,
+                           {batch.labels.elements(), [&](const LossOptions& how) { return model.loss(batch, how); }},
+                           update_flops(p.config, batch));
+  }
+  CausalPreset p = causal_preset(options.preset);
+  if (options.dropout >= 0) p.config["embd_pdrop"] = p.config["resid_pdrop"] = options.dropout;
+  const std::unique_ptr<CausalModel> model = make_causal_model(p.config, p.name, parameters);
+  const CausalShape shape = CausalShape::of(Json::parse(model->config().dump()));
+  const CausalBatch batch = random_batch(p, 1);
+  // A run of language modelling does not smooth its labels.
+  measure_updates(options, parameters, shape.width,
+                  {batch.labels.elements(),
+                   [&](LossOptions how) {
+                     how.label_smoothing = 0;
+                     return model->loss(batch, how);
+                   }},
+                  shape.update_flops(batch.tokens.sequences));
 }
 
 struct TranslateBench {
@@ -89,9 +115,10 @@ void bench_translate(const TranslateBench& options) {
   print(m, options.json);
 }
 
-CLI::App* add_bench_command(CLI::App& bench, const char* name, const char* description, std::string& preset, bool& bf16, bool& json) {
+CLI::App* add_bench_command(CLI::App& bench, const char* name, const char* description, std::string& preset, bool& bf16, bool& json,
+                            const std::vector<std::string>& presets = preset_names()) {
   CLI::App* command = bench.add_subcommand(name, description);
-  command->add_option("--preset", preset, "Model and batch")->check(CLI::IsMember(preset_names()))->capture_default_str();
+  command->add_option("--preset", preset, "Model and batch")->check(CLI::IsMember(presets))->capture_default_str();
   command->add_flag("--bf16", bf16, "Matrix products in bf16");
   command->add_flag("--json", json, "One JSON object a line");
   add_threads_option(*command);
@@ -100,9 +127,11 @@ CLI::App* add_bench_command(CLI::App& bench, const char* name, const char* descr
 
 void add_bench_train(CLI::App& bench) {
   auto options = std::make_shared<TrainBench>();
+  std::vector<std::string> presets = preset_names();
+  presets.insert(presets.end(), causal_preset_names().begin(), causal_preset_names().end());
   CLI::App* command = add_bench_command(bench, "train", "Updates of the weights: target tokens a second", options->preset,
-                                        options->bf16, options->json);
-  command->add_option("--dropout", options->dropout, "Instead of the preset's 0.1")->check(number(0, 0.99));
+                                        options->bf16, options->json, presets);
+  command->add_option("--dropout", options->dropout, "Instead of the preset's 0.1 (of the gpt presets: 0)")->check(number(0, 0.99));
   command->add_option("--steps", options->steps, "Steps measured; the median counts")->check(whole_number(1, 100000))->capture_default_str();
   command->callback([options] { bench_train(*options); });
 }
@@ -131,19 +160,35 @@ void add_bench_ops(CLI::App& bench) {
   });
 }
 
+void add_bench_model(CLI::App& bench) {
+  auto o = std::make_shared<ModelBench>();
+  CLI::App* command = bench.add_subcommand("model", "A language model from a file: tokens read and written a second");
+  add_model_options(*command, o->files);
+  command->add_option("-p,--prompt", o->prompt, "Tokens of the prompt that is read")->check(whole_number(1, 1 << 20))->capture_default_str();
+  command->add_option("-n,--generate", o->generate, "Tokens of each text that is written")->check(whole_number(1, 1 << 20))->capture_default_str();
+  command->add_option("--batch", o->batch, "Texts written together")->check(whole_number(1, 4096))->capture_default_str();
+  command->add_option("--runs", o->runs, "Of each; the median counts")->check(whole_number(1, 100000))->capture_default_str();
+  command->add_flag("--json", o->json, "One JSON object");
+  add_threads_option(*command);
+  command->callback([o] { bench_model(*o); });
+}
+
 }  // namespace
 
 void add_bench(CLI::App& program) {
-  CLI::App* bench = program.add_subcommand("bench", "Measure speed on random weights; no data needed");
+  CLI::App* bench = program.add_subcommand("bench", "Measure speed: of training and translation on random weights, of language models from their files");
   bench->require_subcommand(1);
   bench->footer(
       "Examples:\n"
       "  glossa bench train --preset encdec-small --bf16 --json\n"
+      "  glossa bench train --preset gpt-small\n"
       "  glossa bench translate --batch 32 --beam-size 4\n"
+      "  glossa bench model -m MODEL.gguf\n"
       "  GLOSSA_ISA=avx2 glossa bench ops");
   add_bench_train(*bench);
   add_bench_translate(*bench);
   add_bench_ops(*bench);
+  add_bench_model(*bench);
 }
 
 }  // namespace glossa::app

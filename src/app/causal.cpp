@@ -6,17 +6,20 @@
 #include "app/command.h"
 #include "base/unicode.h"
 #include "data/byte_stream.h"
+#include "hub/cache.h"
 
 namespace glossa::app {
 
 void add_model_options(CLI::App& command, ModelOptions& o) {
-  command.add_option("-m,--model", o.model, "A model: a directory, or a file of GGUF, torch.save or llama2.c")->type_name("MODEL")->required();
+  command.add_option("-m,--model", o.model, "A model: a directory, a file of GGUF, torch.save or llama2.c, or ORG/NAME[:QUANT] of the cache (glossa pull)")->type_name("MODEL")->required();
   command.add_option("--tokenizer", o.tokenizer, "A tokenizer in the place of the model's own: a directory or a file; llama2.c's .bin too")
       ->type_name("PATH");
 }
 
+ModelSource open_source(const ModelOptions& o) { return open_model(model_path(o.model), {.tokenizer = o.tokenizer}); }
+
 LoadedCausalModel load_causal(const ModelOptions& o) {
-  LoadedCausalModel loaded = load_causal_model(o.model, {}, o.tokenizer);
+  LoadedCausalModel loaded = load_causal_model(open_source(o));
   for (const std::string& line : loaded.notes) note(line);
   return loaded;
 }

@@ -18,7 +18,9 @@ struct ModelOptions {
 };
 void add_model_options(CLI::App& command, ModelOptions& options);
 
-// The model that they name, with its notes printed.
+// The files that they name: of the cache too (model_path).
+ModelSource open_source(const ModelOptions& options);
+// The model in them, with its notes printed.
 LoadedCausalModel load_causal(const ModelOptions& options);
 
 // Whether a token's text holds one of the strings that end what DRY compares. It keeps a copy of the tokenizer.

@@ -4,7 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -15,7 +17,15 @@
 namespace glossa::app {
 namespace {
 bool quiet_notes = false;
+
+std::atomic<int> signals = 0;
+static_assert(std::atomic<int>::is_always_lock_free, "touched by a signal handler");
+
+void on_signal(int) {
+  constexpr int kInterrupted = 130;
+  if (signals.fetch_add(1) > 0) std::_Exit(kInterrupted);  // asked twice: at once; what is on the disk is whole
 }
+}  // namespace
 
 void StandardOutput::write(std::string_view text) {
   buffer_ += text;
@@ -63,6 +73,15 @@ void note(std::string_view line) {
   // A log that nobody can read any more is no reason to stop working.
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
 }
+
+void stop_on_signals() {
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaction(signal, &action, nullptr);
+}
+
+bool stop_asked() { return signals.load() > 0; }
 
 void add_threads_option(CLI::App& command) {
   command

@@ -15,12 +15,16 @@ namespace glossa::app {
 void add_train(CLI::App& program);
 void add_translate(CLI::App& program);
 void add_generate(CLI::App& program);
+void add_chat(CLI::App& program);
 void add_perplexity(CLI::App& program);
 void add_convert(CLI::App& program);
 void add_verify(CLI::App& program);
 void add_score(CLI::App& program);
 void add_tokenizer(CLI::App& program);
+void add_template(CLI::App& program);
 void add_inspect(CLI::App& program);
+void add_pull(CLI::App& program);
+void add_models(CLI::App& program);
 void add_data(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_bench(CLI::App& program);
@@ -46,6 +50,10 @@ bool terminal();
 void note(std::string_view line);
 void set_quiet(bool quiet);
 bool quiet();
+
+// From here on Ctrl-C and other signals to end are asked for by `stop_asked`; a second one ends the program at once.
+void stop_on_signals();
+bool stop_asked();
 
 // Adds --threads (0: all that the process may use) to a command; takes effect before its callback runs.
 void add_threads_option(CLI::App& command);

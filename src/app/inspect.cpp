@@ -7,10 +7,12 @@
 #include <optional>
 
 #include "app/command.h"
+#include "app/progress_bar.h"
 #include "app/weights_listing.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/unicode.h"
+#include "hub/cache.h"
 
 namespace glossa::app {
 namespace {
@@ -23,15 +25,6 @@ struct Options {
 
 constexpr std::size_t kListedByItself = 400;  // tensors
 constexpr std::size_t kLongValue = 60;        // bytes of a value of config.json
-
-std::string readable(std::uint64_t bytes) {
-  if (bytes < 1024) return fmt::format("{} bytes", bytes);
-  const char* const units[] = {"KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes) / 1024;
-  int unit = 0;
-  for (; value >= 1024 && unit < 3; ++unit) value /= 1024;
-  return fmt::format("{:.1f} {}", value, units[unit]);
-}
 
 std::string with_commas(std::uint64_t n) {
   const std::string digits = std::to_string(n);
@@ -87,7 +80,7 @@ std::optional<Json> json_beside(const fs::path& path) {
 
 Report read(const Options& options) {
   Report report;
-  report.path = options.path;
+  report.path = model_path(options.path);
   std::error_code ignored;
   report.is_directory = fs::is_directory(report.path, ignored);
   if (!report.is_directory) {
@@ -230,14 +223,14 @@ std::string text_of_tensors(const std::vector<ListedTensor>& tensors) {
 std::string text_of_weights(const Listing& weights, const Options& options) {
   std::string out;
   for (const ListedFile& file : weights.files)
-    out += fmt::format("{}  {}  sha256 {}\n", shown(file.path.filename()), readable(file.bytes), file.digest);
+    out += fmt::format("{}  {}  sha256 {}\n", shown(file.path.filename()), readable_size(file.bytes), file.digest);
   if (weights.gguf) out += gguf_text(*weights.gguf);
   const auto sums = sums_by_type(weights);
   out += fmt::format("parameters: {}\n\n  {:<6} {:>8} {:>16} {:>12}\n", with_commas(parameters_of(sums)),
                      "type", "tensors", "elements", "size");
   for (const auto& [type, s] : sums)
     out += fmt::format("  {:<6} {:>8} {:>16} {:>12}\n", type.name, with_commas(s.tensors),
-                       with_commas(s.elements), readable(s.bytes));
+                       with_commas(s.elements), readable_size(s.bytes));
   if (options.statistics) {
     std::uint64_t nan = 0, infinite = 0;
     for (const ListedTensor& t : weights.tensors)
@@ -289,7 +282,7 @@ void add_inspect(CLI::App& program) {
       "inspect", "What is in a model or a training run: tensors, sizes, digests, configuration");
   command
       ->add_option("path", options->path,
-                   "A file of safetensors, GGUF or torch.save, a Hugging Face directory, or a training run")
+                   "A file of safetensors, GGUF or torch.save, a Hugging Face directory, a training run,\nor ORG/NAME[:QUANT] that was pulled")
       ->required();
   command->add_flag("--json", options->json, "One JSON object");
   CLI::Option* const list = command->add_flag_callback(

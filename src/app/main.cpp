@@ -122,17 +122,22 @@ int run(int argc, char** argv) {
       "Examples:\n"
       "  glossa train recipes/multi30k-en-de.yaml --output-dir runs/en-de\n"
       "  echo 'A dog runs across the beach.' | glossa translate --model runs/en-de\n"
+      "  glossa pull ORG/NAME:Q4_K_M && glossa generate --model ORG/NAME:Q4_K_M -p 'Once upon a time'\n"
       "  glossa score reference.de -i hypotheses.de -m bleu chrf ter\n"
       "  glossa COMMAND --help");
   app::add_train(program);
   app::add_translate(program);
   app::add_generate(program);
+  app::add_chat(program);
   app::add_perplexity(program);
   app::add_convert(program);
   app::add_verify(program);
   app::add_score(program);
   app::add_tokenizer(program);
+  app::add_template(program);
   app::add_inspect(program);
+  app::add_pull(program);
+  app::add_models(program);
   app::add_data(program);
   app::add_doctor(program);
   app::add_bench(program);

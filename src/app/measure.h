@@ -20,6 +20,7 @@ void print(const Measured& measured, bool json);
 void print_heading(bool json);
 
 double median(std::vector<double> values);
+double peak_memory_mib();  // of this process so far
 
 struct Timing {
   int runs = 10, warm_up = 1;

@@ -23,18 +23,48 @@ Preset preset(const std::string& name) {
   return {name, c, tiny ? 8 : 128, tiny ? 8 : 16};
 }
 
+const std::vector<std::string>& causal_preset_names() {
+  static const std::vector<std::string> names{"gpt2-124m", "gpt-small"};
+  return names;
+}
+
+CausalPreset causal_preset(const std::string& name) {
+  Json c{{"model_type", "gpt2"}, {"embd_pdrop", 0}, {"attn_pdrop", 0}, {"resid_pdrop", 0}};
+  if (name == "gpt2-124m") return {name, c, 4, 256};
+  check(name == "gpt-small", Code::bad_value, "unknown preset {}", quoted(name));
+  c["vocab_size"] = 8000, c["n_embd"] = 384, c["n_layer"] = 6, c["n_head"] = 6, c["n_positions"] = 256;
+  return {name, c, 16, 256};
+}
+
+namespace {
+
+// Tokens from 2 on.
+Tensor random_tokens(const Philox& random, std::uint64_t part, std::int64_t tokens, std::int64_t vocabulary) {
+  Tensor ids = Tensor::empty({tokens}, DType::i32);
+  for (std::int64_t i = 0; i < tokens; ++i)
+    ids.data<std::int32_t>()[i] = 2 + static_cast<std::int32_t>(random.below(part << 32 | static_cast<std::uint64_t>(i),
+                                                                             static_cast<std::uint64_t>(vocabulary) - 2));
+  return ids;
+}
+
+Sequences equal_sequences(std::int32_t count, std::int32_t length) {
+  return Sequences::of_lengths(std::vector<std::int32_t>(static_cast<std::size_t>(count), length));
+}
+
+}  // namespace
+
 Seq2SeqBatch random_batch(const Preset& p, std::uint64_t seed) {
   const Philox random(seed, Purpose::sample);
-  const std::int64_t tokens = std::int64_t{p.sentences} * p.length;
-  const auto draw = [&](std::uint64_t part) {
-    Tensor ids = Tensor::empty({tokens}, DType::i32);
-    for (std::int64_t i = 0; i < tokens; ++i)
-      ids.data<std::int32_t>()[i] = 2 + static_cast<std::int32_t>(random.below(part << 32 | static_cast<std::uint64_t>(i),
-                                                                               static_cast<std::uint64_t>(p.config.vocab_size) - 2));
-    return ids;
-  };
-  const Sequences sequences = Sequences::of_lengths(std::vector<std::int32_t>(static_cast<std::size_t>(p.sentences), p.length));
+  const Sequences sequences = equal_sequences(p.sentences, p.length);
+  const auto draw = [&](std::uint64_t part) { return random_tokens(random, part, sequences.tokens(), p.config.vocab_size); };
   return {{draw(0), sequences}, {draw(1), sequences}, draw(2)};
+}
+
+CausalBatch random_batch(const CausalPreset& p, std::uint64_t seed) {
+  const Philox random(seed, Purpose::sample);
+  const Sequences sequences = equal_sequences(p.sequences, p.length);
+  const std::int64_t vocabulary = p.config.value("vocab_size", 50257);
+  return {{random_tokens(random, 0, sequences.tokens(), vocabulary), sequences}, random_tokens(random, 1, sequences.tokens(), vocabulary)};
 }
 
 double translate_flops(const Preset& p, std::int64_t beams) {

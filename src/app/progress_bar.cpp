@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "app/command.h"
+#include "base/error.h"
 
 namespace glossa::app {
 namespace {
@@ -21,7 +22,10 @@ void to_standard_error(const std::string& text) {
 
 std::string status(const TrainingProgress& p) {
   std::string line = fmt::format("step {}/{}  epoch {:.1f}  loss {:.3f}", p.step, p.max_steps, p.epoch, p.loss);
-  if (p.eval_bleu) line += fmt::format("  BLEU {:.1f}", *p.eval_bleu);
+  if (p.eval_bleu)
+    line += fmt::format("  BLEU {:.1f}", *p.eval_bleu);
+  else if (p.eval_loss)
+    line += fmt::format("  validation {:.3f}", *p.eval_loss);
   return line + fmt::format("  {:.0f} tokens/s  {} left", p.tokens_per_second, clock_time(p.seconds_left));
 }
 
@@ -33,20 +37,41 @@ std::string clock_time(double seconds) {
 }
 
 void ProgressBar::show(const TrainingProgress& p) {
+  draw(static_cast<std::uint64_t>(p.step), static_cast<std::uint64_t>(p.max_steps), [&] { return status(p); });
+}
+
+void ProgressBar::show(const DownloadProgress& p) {
+  draw(p.done, p.total, [&] {
+    const double left = p.bytes_per_second > 0 ? static_cast<double>(p.total - p.done) / p.bytes_per_second : 0;
+    return fmt::format("{} of {}  {}/s  {} left  {}", readable_size(p.done), readable_size(p.total),
+                       readable_size(static_cast<std::uint64_t>(p.bytes_per_second)), clock_time(left), quoted(p.file, 40));
+  });
+}
+
+void ProgressBar::draw(std::uint64_t done, std::uint64_t total, const std::function<std::string()>& line) {
   const auto now = Clock::now();
-  const bool last = p.step >= p.max_steps;
+  const bool last = done >= total;
   if (!terminal()) {
     if (!last && now - drawn_at_ < kPlainLine) return;
     drawn_at_ = now;
-    return app::note(status(p));
+    return app::note(line());
   }
   if (quiet() || (!last && visible_ && now - drawn_at_ < kRedraw)) return;
   drawn_at_ = now;
-  const auto full = static_cast<int>(kWidth * p.step / std::max<std::int64_t>(p.max_steps, 1));
+  const auto full = static_cast<int>(kWidth * std::min(done, total) / std::max<std::uint64_t>(total, 1));
   std::string bar;
   for (int i = 0; i < kWidth; ++i) bar += i < full ? "█" : "░";
-  to_standard_error(fmt::format("\r\033[K{} {}", bar, status(p)));
+  to_standard_error(fmt::format("\r\033[K{} {}", bar, line()));
   visible_ = true;
+}
+
+std::string readable_size(std::uint64_t bytes) {
+  if (bytes < 1024) return fmt::format("{} bytes", bytes);
+  const char* const units[] = {"KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes) / 1024;
+  int unit = 0;
+  for (; value >= 1024 && unit < 3; ++unit) value /= 1024;
+  return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
 void ProgressBar::note(std::string_view line) {

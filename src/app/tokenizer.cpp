@@ -17,6 +17,7 @@
 #include "base/parallel.h"
 #include "checkpoint/gguf_tokenizer.h"
 #include "data/line_reader.h"
+#include "hub/cache.h"
 #include "text/tokenizer.h"
 #include "text/train_tokenizer.h"
 
@@ -97,14 +98,15 @@ void convert_lines(const LineInput& input,
 }
 
 // A GGUF file carries its vocabulary itself.
-Tokenizer load_tokenizer(const fs::path& path) {
+Tokenizer load_tokenizer(const std::string& model) {
+  const fs::path path = model_path(model);
   if (path.extension() == ".gguf") return gguf_tokenizer(GgufFile(path));
   return Tokenizer::load(path);
 }
 
 constexpr const char* kModelHelp =
     "A model's directory (tokenizer.json; or tokenizer.model, spiece.model, sentencepiece.bpe.model, "
-    "vocab.json with merges.txt, vocab.txt), one of these files, or a .gguf";
+    "vocab.json with merges.txt, vocab.txt), one of these files, a .gguf, or ORG/NAME[:QUANT] of the cache";
 
 // ---- encode
 

@@ -1,7 +1,5 @@
 // train.cpp -- `glossa train`: a recipe in, a model and the story of its making out.
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <csignal>
 #include <memory>
 #include <optional>
 
@@ -22,21 +20,6 @@ struct Options {
   bool resume = false, overwrite = false, schema = false, reference = false, json = false;
 };
 
-std::atomic<int> signals = 0;
-static_assert(std::atomic<int>::is_always_lock_free, "touched by a signal handler");
-
-void on_signal(int) {
-  constexpr int kInterrupted = 130;
-  if (signals.fetch_add(1) > 0) std::_Exit(kInterrupted);  // asked twice: at once; the last checkpoint is whole
-}
-
-void stop_on_signals() {
-  struct sigaction action = {};
-  action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaction(signal, &action, nullptr);
-}
-
 Recipe effective_recipe(const Options& o) {
   Recipe recipe = Recipe::read(o.recipe);
   for (const std::string& assignment : o.assignments) recipe.set(assignment);
@@ -54,9 +37,7 @@ std::string command_of(const Options& o) {
 
 OrderedJson summary(const Options& o, const TrainingResult& result) {
   OrderedJson line{{"output_dir", o.output_directory}, {"step", result.step}, {"train_runtime", result.seconds}};
-  if (const auto& t = result.test)
-    line.update(OrderedJson{{"test_bleu", t->bleu}, {"test_bleu_signature", t->bleu_signature},
-                            {"test_bleu_lowercase", t->bleu_lowercase}, {"test_chrf", t->chrf}, {"test_exact", t->exact}});
+  if (result.scores) line.update(result.scores->metrics);
   return line;
 }
 
@@ -65,12 +46,7 @@ void print_result(const Options& o, const TrainingResult& result) {
   if (o.json) {
     out.write(to_line(summary(o, result)));
   } else {
-    if (const auto& t = result.test) {
-      out.write(fmt::format("BLEU  {:.2f}  {}\n", t->bleu, t->bleu_signature));
-      out.write(fmt::format("BLEU  {:.2f}  {}\n", t->bleu_lowercase, t->bleu_lowercase_signature));
-      out.write(fmt::format("chrF2 {:.2f}  {}\n", t->chrf, t->chrf_signature));
-      out.write(fmt::format("exact {:.2f} %\n", 100 * t->exact));
-    }
+    if (result.scores) out.write(result.scores->text);
     out.write(fmt::format("The model is in {} after {} steps, {} of training.\n", o.output_directory, result.step, clock_time(result.seconds)));
   }
   out.flush();
@@ -98,7 +74,7 @@ void run(Options& o) {
                                                .command = command_of(o),
                                                .hooks = {.note = [&](std::string_view line) { bar.note(line); },
                                                          .progress = [&](const TrainingProgress& p) { bar.show(p); },
-                                                         .stop = [] { return signals.load() > 0; }}});
+                                                         .stop = stop_asked}});
   if (result.stopped)
     fail(Code::stopped, "stopped at step {}; the same command with --resume goes on from {}", result.step,
          result.checkpoint.empty() ? "the beginning" : shown(result.checkpoint));
@@ -108,7 +84,7 @@ void run(Options& o) {
 }  // namespace
 
 void add_train(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("train", "Train a translation model as a recipe says");
+  CLI::App* command = program.add_subcommand("train", "Train a translation or language model as a recipe says");
   auto o = std::make_shared<Options>();
   command->add_option("recipe", o->recipe, "The recipe, a YAML file (see docs/recipes.md)")->type_name("RECIPE");
   command->add_option("-o,--output-dir", o->output_directory, "Where the model and its checkpoints go; default: runs/ and the recipe's name")
@@ -128,6 +104,7 @@ void add_train(CLI::App& program) {
       "Ctrl-C or SIGTERM writes a checkpoint and ends with status 75; a second one ends at once.\n\n"
       "Examples:\n"
       "  glossa train recipes/multi30k-en-de.yaml\n"
+      "  glossa train recipes/shakespeare-char.yaml --set data.train_file=tinyshakespeare.txt\n"
       "  glossa train recipes/reverse-digits.yaml -o /tmp/digits --set train.max_steps=300 --threads 1\n"
       "  glossa train recipes/multi30k-en-de.yaml --resume");
   command->callback([o] { run(*o); });

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "checkpoint/model_directory.h"
 #include "generate/translator.h"
+#include "hub/cache.h"
 
 namespace glossa::app {
 namespace {
@@ -120,7 +121,7 @@ struct Models {
 Models load(const Options& o) {
   Models models;
   for (const std::string& path : o.models) {
-    models.loaded.push_back(load_model_directory(path));
+    models.loaded.push_back(load_model_directory(model_path(path)));
     for (const std::string& line : models.loaded.back().notes) note(line);
     check(models.loaded[0].tokenizer.hash() == models.loaded.back().tokenizer.hash(), Code::tokenizer,
           "{}: another tokenizer than that of {}: models that translate together must share one", path, o.models[0]);
@@ -135,7 +136,7 @@ void run(Options& o) {
   const Models models = load(o);
   const LoadedModel& first = models.loaded[0];
   std::vector<std::string> notes;
-  GenerationConfig generation = GenerationConfig::load(o.models[0], first.config, &notes);
+  GenerationConfig generation = GenerationConfig::load(model_path(o.models[0]), first.config, &notes);
   for (const std::string& line : notes) note(line);
   for (const auto& change : o.changes) change(generation);
   generation.num_beams = std::max(generation.num_beams, generation.do_sample ? 1 : generation.num_return_sequences);
@@ -208,7 +209,7 @@ void add_sampling_options(CLI::App& c, Options& o) {
 void add_translate(CLI::App& program) {
   CLI::App* c = program.add_subcommand("translate", "Translate lines of text");
   auto o = std::make_shared<Options>();
-  c->add_option("-m,--model", o->models, "A model's directory; several: they translate together")->type_name("DIR")->required()->allow_extra_args(false);
+  c->add_option("-m,--model", o->models, "A model's directory, or ORG/NAME that was pulled; several: they translate together")->type_name("DIR")->required()->allow_extra_args(false);
   c->add_option("-i,--input", o->input, "Text, plain or as .gz or .zst; - is standard input")->type_name("FILE")->capture_default_str();
   c->add_option("-o,--output", o->output, "Where translations go; a file appears when it is complete")->type_name("FILE")->capture_default_str();
   c->add_option("--prefixes", o->prefixes, "A file of as many lines: how each translation must begin")->type_name("FILE");

@@ -44,7 +44,7 @@ struct Findings {
 
 Findings compare(const Options& o) {
   const std::string text = !o.text.empty() ? o.text : o.file.empty() ? std::string(kText) : read_text(o.file);
-  const LoadedCausalModel a = load_causal({.model = o.first}), b = load_causal({.model = o.second});
+  const LoadedCausalModel a = load_causal({.model = o.first, .tokenizer = ""}), b = load_causal({.model = o.second, .tokenizer = ""});
   const std::vector<Token> ids = a.tokenizer.encode(text), others = b.tokenizer.encode(text);
   Findings f{.first_vocabulary = a.model->vocabulary(),
              .second_vocabulary = b.model->vocabulary(),

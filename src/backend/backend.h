@@ -37,7 +37,7 @@ struct Sequences {
 // y = residual + dropout(act(alpha * op(a) op(b) + bias)); with `add`, y += alpha * op(a) op(b) and nothing else.
 struct Gemm {
   // Matrices [rows, cols] before transposition. b may be of a block type, with transpose_b: then the CPU rounds rows of a to
-  // 8 bits by groups of 32.
+  // 8 bits by groups of 32. Frozen, b may be of 16 bits too: of bf16, products are in bf16 where the device has it.
   const Tensor &a, &b;
   Tensor& y;            // [m, n]
   bool transpose_a = false, transpose_b = false, add = false;

@@ -19,7 +19,7 @@ enum class Exit : int {
   numeric = 6,   // not-a-number where a number must be, or numbers that differ too much
   busy = 7,      // somebody else holds the directory
   worker = 8,    // a worker of a distributed run is gone
-  stopped = 75,  // stopped on request, and a checkpoint to resume from was written
+  stopped = 75,  // stopped on request, and what the same command goes on from was written
 };
 
 // What went wrong. The thousands are the exit status; users search for the whole number, printed as E3101.
@@ -43,15 +43,18 @@ enum class Code : int {
   torch_file = 3106,  // what torch.save wrote, and the zip and pickle that it consists of
   llama2c = 3107,
   tokenizer = 3201,
+  chat_template = 3202,  // a template that is not one, or that refused the conversation
   text_data = 3301,
   line_counts = 3302,  // parallel files of different length
   compressed = 3303,
+  hub_answer = 3501,  // what a server of models sends is not what it must be, or not what it announced
   run_state = 3401,  // a training checkpoint that is damaged or belongs to another run
   open = 4001,
   read = 4002,
   write = 4003,
   sync = 4004,
   changed = 4005,  // a file changed while it was in use
+  network = 4006,  // a server that cannot be reached, or refuses
   memory = 5001,
   size = 5002,
   depth = 5003,

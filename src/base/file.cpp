@@ -2,15 +2,14 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <array>
 #include <utility>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/system_call.h"
 
@@ -30,25 +29,6 @@ int open_to_write(const fs::path& path, int flags) {
   if (descriptor < 0) system_failure(Code::open, "opening to write", path, errno);
   return descriptor;
 }
-
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
-    check(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1, Code::internal,
-          "SHA-256 is not available in libcrypto");
-  }
-  void update(Bytes bytes) { EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()); }
-  std::string hexadecimal() {
-    std::array<unsigned char, 32> digest;
-    EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
-    std::string out;
-    for (unsigned char byte : digest) out += fmt::format("{:02x}", byte);
-    return out;
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
 
 }  // namespace
 
@@ -192,13 +172,13 @@ void sync_directory(const fs::path& directory) {
 }
 
 std::string sha256(Bytes bytes) {
-  Sha256 hash;
+  Digest hash(Digest::Kind::sha256);
   hash.update(bytes);
   return hash.hexadecimal();
 }
 
 std::string sha256_of_file(const FileHandle& file) {
-  Sha256 hash;
+  Digest hash(Digest::Kind::sha256);
   std::vector<std::byte> buffer(kChunk);
   while (const std::size_t n = file.read_some(buffer)) hash.update({buffer.data(), n});
   return hash.hexadecimal();

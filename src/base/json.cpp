@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <type_traits>
+#include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
@@ -109,11 +111,12 @@ class Scan {
   int depth_ = 0;
 };
 
-// Builds the tree.
+// Builds the tree, whose objects are sorted or keep the order given.
+template <class J>
 class Builder final : public JsonEvents {
  public:
   Builder(std::string_view origin, std::uint64_t most) : origin_(origin), most_(most) {}
-  Json take() { return std::move(root_); }
+  J take() { return std::move(root_); }
 
   void null(Place) override { put(nullptr); }
   void boolean(bool value, Place) override { put(value); }
@@ -122,22 +125,33 @@ class Builder final : public JsonEvents {
   void real(double value, const std::string&, Place) override { put(value); }
   void string(std::string& value, Place) override { put(std::move(value)); }
   void key(std::string& name, Place place) override {
-    const auto [at, is_new] = open_.back()->get_ref<Json::object_t&>().try_emplace(std::move(name));
-    check(is_new, Code::json, "{}: byte {}: duplicate key {}", origin_, place.begin, quoted(at->first));
-    member_ = &at->second;
+    auto& object = open_.back()->template get_ref<typename J::object_t&>();
+    if constexpr (std::is_same_v<J, Json>) {
+      const auto [at, is_new] = object.try_emplace(std::move(name));
+      check(is_new, Code::json, "{}: byte {}: duplicate key {}", origin_, place.begin, quoted(at->first));
+      member_ = &at->second;
+    } else {
+      // Its own emplace looks through all keys each time.
+      check(keys_.back().insert(name).second, Code::json, "{}: byte {}: duplicate key {}", origin_, place.begin,
+            quoted(name));
+      member_ = &static_cast<typename J::object_t::Container&>(object).emplace_back(std::move(name), nullptr).second;
+    }
   }
-  void begin_object(Place) override { open_.push_back(put(Json::object())); }
-  void end_object(Place) override { open_.pop_back(); }
-  void begin_array(Place) override { open_.push_back(put(Json::array())); }
+  void begin_object(Place) override {
+    open_.push_back(put(J::object()));
+    keys_.emplace_back();
+  }
+  void end_object(Place) override { open_.pop_back(), keys_.pop_back(); }
+  void begin_array(Place) override { open_.push_back(put(J::array())); }
   void end_array(Place) override { open_.pop_back(); }
 
  private:
   template <class Value>
-  Json* put(Value&& value) {
+  J* put(Value&& value) {
     check(++values_ <= most_, Code::count, "{}: JSON of more than the {} values allowed", origin_, most_);
-    Json* place = &root_;
+    J* place = &root_;
     if (!open_.empty() && open_.back()->is_array()) {
-      place = &open_.back()->get_ref<Json::array_t&>().emplace_back();
+      place = &open_.back()->template get_ref<typename J::array_t&>().emplace_back();
     } else if (!open_.empty()) {
       place = member_;
     }
@@ -148,9 +162,10 @@ class Builder final : public JsonEvents {
   std::string_view origin_;
   const std::uint64_t most_;
   std::uint64_t values_ = 0;
-  Json root_;
-  std::vector<Json*> open_;  // only the last of them changes, so the addresses of the others stay
-  Json* member_ = nullptr;   // where the value of the key just read goes
+  J root_;
+  std::vector<J*> open_;  // only the last of them changes, so the addresses of the others stay
+  std::vector<std::unordered_set<std::string>> keys_;  // of the open objects, if they keep their order
+  J* member_ = nullptr;  // where the value of the key just read goes
 };
 
 // The parser holds a token twice before anybody can look at it, so a huge one is found beforehand.
@@ -197,7 +212,13 @@ void scan_json(std::string_view text, std::string_view origin, const Limits& lim
 }
 
 Json parse_json(std::string_view text, std::string_view origin, const Limits& limits) {
-  Builder builder(origin, limits.json_values);
+  Builder<Json> builder(origin, limits.json_values);
+  scan_json(text, origin, limits, builder);
+  return builder.take();
+}
+
+OrderedJson parse_ordered_json(std::string_view text, std::string_view origin, const Limits& limits) {
+  Builder<OrderedJson> builder(origin, limits.json_values);
   scan_json(text, origin, limits, builder);
   return builder.take();
 }

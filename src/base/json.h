@@ -11,7 +11,7 @@
 namespace glossa {
 
 using Json = nlohmann::json;
-using OrderedJson = nlohmann::ordered_json;  // for what we write: keys stay in the order given
+using OrderedJson = nlohmann::ordered_json;  // keys stay in the order given
 
 // Receives the parts of a document in order, for documents too large to hold as a tree. Numbers come as the
 // text says: whole numbers that fit as such, everything else as `real` with its text. Duplicate keys are for
@@ -43,6 +43,8 @@ void scan_json(std::string_view text, std::string_view origin, const Limits& lim
 // limits.json_bytes (Code::size), more than limits.json_values (Code::count), bytes after the document.
 Json parse_json(std::string_view text, std::string_view origin, const Limits& limits = {});
 Json read_json(const std::filesystem::path& path, const Limits& limits = {});
+// The same where the order of keys matters, as in what a template writes out again.
+OrderedJson parse_ordered_json(std::string_view text, std::string_view origin, const Limits& limits = {});
 // The same with the tighter limit of configurations, which describe a model and hold no vocabulary.
 Json read_configuration(const std::filesystem::path& path, const Limits& limits = {});
 

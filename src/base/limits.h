@@ -27,6 +27,8 @@ struct Limits {
   std::uint64_t vocabulary = 16'000'000;  // tokens
   std::uint64_t line_bytes = 16u << 20;   // one line of text
   std::uint64_t yaml_bytes = 1u << 20;    // one recipe
+  std::uint64_t hub_answer_bytes = 32u << 20;  // what a server of models says about one of them
+  std::uint64_t hub_files = 100'000;           // of one model
   double inflate_ratio = 1032;            // deflate cannot honestly do better
 };
 

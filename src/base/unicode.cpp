@@ -130,6 +130,10 @@ std::string normalized(std::string_view text, Normalization form) {
   fail(Code::internal, "unknown normalization form {}", static_cast<int>(form));
 }
 
+char32_t to_upper(char32_t c) { return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))); }
+char32_t to_title(char32_t c) { return static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))); }
+char32_t to_lower(char32_t c) { return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))); }
+
 std::string lower_cased(std::string_view text) {
   std::string out;
   out.reserve(text.size());

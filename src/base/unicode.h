@@ -25,6 +25,10 @@ std::string utf8_repaired(std::string_view text);
 enum class Normalization : std::uint8_t { nfc, nfd, nfkc, nfkd };
 std::string normalized(std::string_view text, Normalization form);
 std::string lower_cased(std::string_view text);  // full mapping, one character may become several; no locale
+// Of one character to one: the few that become several (as sharp s does) stay as they are.
+char32_t to_upper(char32_t c);
+char32_t to_title(char32_t c);
+char32_t to_lower(char32_t c);
 
 // General categories as tests on one character. `is_letter`: L*; `is_number`: N*; `is_space`: White_Space property;
 // `is_punctuation`: P*; `is_mark`: M*; `is_control`: Cc, Cf, Cn, Co (BERT's notion is in text/).

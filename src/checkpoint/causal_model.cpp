@@ -28,17 +28,20 @@ std::vector<Token> stop_tokens(std::vector<Token> ids, const Tokenizer& tokenize
 }
 
 LoadedCausalModel load_causal_model(const ModelSource& source, const LoadOptions& options) {
+  Json config = source.config;
+  if (options.change_config) options.change_config(config);
   LoadedCausalModel loaded{
       .parameters = std::make_unique<ParameterList>(ParameterList::Options{.source = source.weight,
                                                                            .offered = source.offered,
                                                                            .origin = shown(source.path),
                                                                            .training = options.training,
-                                                                           .device = options.device}),
+                                                                           .device = options.device,
+                                                                           .keep_narrow = true}),
       .model = nullptr,
       .tokenizer = source.tokenizer,
       .stop_tokens = {},
       .notes = source.notes};
-  loaded.model = make_causal_model(source.config, source.config_origin, *loaded.parameters, &loaded.notes);
+  loaded.model = make_causal_model(config, source.config_origin, *loaded.parameters, &loaded.notes);
   check_all_asked_for(source, *loaded.parameters);
   loaded.stop_tokens = stop_tokens(source.ends, loaded.tokenizer, loaded.model->vocabulary());
   return loaded;

@@ -35,7 +35,7 @@ Tensor mapped_tensor(const std::shared_ptr<const MappedFile>& file, Bytes bytes,
   storage->data = const_cast<std::byte*>(bytes.data());
   storage->bytes = bytes.size();
   storage->owner = std::const_pointer_cast<MappedFile>(file);
-  storage->frozen = true;
+  storage->frozen = storage->mapped = true;
   return tensor_of(std::move(storage), shape, type);
 }
 

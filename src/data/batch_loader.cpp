@@ -70,49 +70,13 @@ BatchLoader::BatchLoader(PairDataset data, const LoaderOptions& options, BatchPo
   check(options_.gradient_accumulation_steps > 0, Code::bad_value,
         "train.gradient_accumulation_steps must be positive, not {}", options_.gradient_accumulation_steps);
   check(!options_.reencode || data_.has_text(), Code::internal, "data without text cannot be encoded again");
-  thread_ = std::thread([this] { run(); });
-}
-
-BatchLoader::~BatchLoader() {
-  {
-    std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
+  steps_.emplace([this] { return make_step(); }, options_.steps_ahead);
 }
 
 TranslationStep BatchLoader::next() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !ready_.empty() || error_; });
-  if (ready_.empty()) std::rethrow_exception(error_);
-  TranslationStep step = std::move(ready_.front());
-  ready_.pop_front();
-  lock.unlock();
-  changed_.notify_all();
+  TranslationStep step = steps_->next();
   position_ = step.next;
   return step;
-}
-
-void BatchLoader::run() {
-  try {
-    for (;;) {
-      TranslationStep step = make_step();
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock,
-                    [&] { return stop_ || ready_.size() < std::max<std::size_t>(options_.steps_ahead, 1); });
-      if (stop_) return;
-      ready_.push_back(std::move(step));
-      lock.unlock();
-      changed_.notify_all();
-    }
-  } catch (...) {
-    {
-      std::lock_guard lock(mutex_);
-      error_ = std::current_exception();
-    }
-    changed_.notify_all();
-  }
 }
 
 Seq2SeqBatch BatchLoader::reencoded(std::span<const std::uint64_t> pairs, std::uint64_t epoch) const {

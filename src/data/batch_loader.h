@@ -1,16 +1,13 @@
 // batch_loader.h -- batches as the model takes them, made ahead of the trainer by a thread of their own.
 #pragma once
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
-#include <exception>
 #include <functional>
-#include <mutex>
+#include <optional>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "data/batch_plan.h"
+#include "data/read_ahead.h"
 #include "nn/batch.h"
 
 namespace glossa {
@@ -52,15 +49,11 @@ struct TranslationStep {
 class BatchLoader {
  public:
   BatchLoader(PairDataset data, const LoaderOptions& options, BatchPosition from = {});
-  ~BatchLoader();
-  BatchLoader(const BatchLoader&) = delete;
-  BatchLoader& operator=(const BatchLoader&) = delete;
 
-  TranslationStep next();  // rethrows what went wrong in the thread, once all steps before it are taken
+  TranslationStep next();
   BatchPosition position() const { return position_; }  // of the next step's first batch
 
  private:
-  void run();
   TranslationStep make_step();
   Seq2SeqBatch reencoded(std::span<const std::uint64_t> pairs, std::uint64_t epoch) const;
 
@@ -68,12 +61,7 @@ class BatchLoader {
   LoaderOptions options_;
   BatchCursor cursor_;      // the thread's
   BatchPosition position_;  // the consumer's
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<TranslationStep> ready_;
-  std::exception_ptr error_;
-  bool stop_ = false;
-  std::thread thread_;
+  std::optional<ReadAhead<TranslationStep>> steps_;  // last: its thread uses the others
 };
 
 }  // namespace glossa

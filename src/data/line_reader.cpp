@@ -55,6 +55,7 @@ bool LineReader::next(Line& line) {
   const Extent extent = find_end();
   if (extent.length == 0 && !extent.fed) return false;
   ++notes_.lines;
+  line.fed = extent.fed;
   if (extent.length > options_.limits.line_bytes) {
     check(options_.pass_over_long_lines, Code::size,
           "{}: line {}: has more than {} bytes, which is the most a line may have", name(), notes_.lines,

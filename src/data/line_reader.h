@@ -34,6 +34,7 @@ class LineReader {
   struct Line {
     std::string_view text;  // without its end; good until the next call
     bool too_long = false;
+    bool fed = false;  // a line feed follows: only the last line of a text may do without
   };
 
   // What is UTF-16, or compressed twice, is refused here (Error(text_data)).

@@ -128,10 +128,10 @@ CorpusNotes PairReader::notes() const {
   return sum;
 }
 
-std::string identity_of(const CorpusFiles& files) {
+std::string identity_of(const std::vector<fs::path>& files) {
   constexpr std::uint64_t kEnd = 1u << 20;
   std::string all;
-  for (const fs::path& path : files.paths()) {
+  for (const fs::path& path : files) {
     if (path == "-") return "";
     const FileHandle file = FileHandle::open_regular(path);
     struct stat status;

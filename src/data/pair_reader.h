@@ -66,6 +66,6 @@ class PairReader {
 
 // What a cache of these files depends on: size, time of change, and a digest of both ends of each file
 // (everything of small ones). Empty if one of them is standard input, which is never the same twice.
-std::string identity_of(const CorpusFiles& files);
+std::string identity_of(const std::vector<fs::path>& files);
 
 }  // namespace glossa

@@ -250,9 +250,9 @@ PreparedPairs prepare_pairs(const Preparation& how) {
 
 PreparedPairs prepare_pairs(const CorpusFiles& files, const TextOptions& options,
                             const std::string& tokenizer_hash, Preparation how) {
-  const std::string before = identity_of(files);
+  const std::string before = identity_of(files.paths());
   const auto check_unchanged = [&] {
-    check(identity_of(files) == before, Code::changed, "{}: changed while it was being read", files.names());
+    check(identity_of(files.paths()) == before, Code::changed, "{}: changed while it was being read", files.names());
   };
   TextOptions reading = options;
   reading.pass_over_long_lines = !how.filter.strict;

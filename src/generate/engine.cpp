@@ -1,8 +1,10 @@
 #include "generate/engine.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
+#include "base/parallel.h"
 
 namespace glossa {
 namespace {
@@ -146,11 +148,24 @@ void Engine::step(std::vector<GenerateEvent>& events) {
   ++counts_.steps;
   std::vector<Sequence*> chosen;
   const Tensor logits = logits_of(chosen);
+  const auto rows = static_cast<std::int64_t>(chosen.size());
+  if (rows == 0) return;
+  Tensor largest = logits.like({rows, 1}), most_likely = Tensor::empty({rows, 1}, DType::i32, logits.device()), log_sums = logits.like({rows});
+  Backend::of(logits.device()).top_k(logits, 1, largest, most_likely, log_sums);
+  std::vector<Chosen> tokens(chosen.size());
+  parallel_for(rows, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const float log_sum = log_sums.data<float>()[i];
+      Sequence& s = *chosen[static_cast<std::size_t>(i)];
+      check(std::isfinite(log_sum), Code::nonfinite, "text {}: the logits after {} tokens are not finite numbers: the weights are damaged",
+            s.request.index, s.tokens.size());
+      const std::span<float> row(logits.data<float>() + i * logits.cols(), static_cast<std::size_t>(logits.cols()));
+      tokens[static_cast<std::size_t>(i)] = s.sampling.choose(row, {most_likely.data<std::int32_t>()[i], log_sum}, s.request.best);
+    }
+  });
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     Sequence& s = *chosen[i];
-    float* row = logits.data<float>() + static_cast<std::int64_t>(i) * logits.cols();
-    GenerateEvent event{.index = s.request.index, .chosen = {}};
-    event.chosen = s.sampling.choose({row, static_cast<std::size_t>(logits.cols())}, s.request.best);
+    GenerateEvent event{.index = s.request.index, .chosen = std::move(tokens[i])};
     const std::vector<std::int32_t>& stops = s.request.stop_tokens;
     s.tokens.push_back(event.chosen.token);
     ++s.generated, ++counts_.generated;

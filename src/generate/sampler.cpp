@@ -25,6 +25,27 @@ void keep_top_k(std::size_t k, std::vector<Choice>& choices) {
   choices.resize(k);
 }
 
+std::vector<Choice> most_probable(std::span<const float> logits, std::size_t k) {
+  std::vector<Choice> heap;  // the least probable first
+  float least = -INFINITY;   // what a token must exceed to enter: of equals, the first stay
+  constexpr std::size_t kRun = 64;
+  for (std::size_t begin = 0; begin < logits.size(); begin += kRun) {
+    const std::size_t end = std::min(begin + kRun, logits.size());
+    bool any = false;  // compares a whole run at once, which nearly always ends here
+    for (std::size_t i = begin; i < end; ++i) any |= logits[i] > least;
+    if (!any) continue;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (!(logits[i] > least)) continue;
+      if (heap.size() == k) std::pop_heap(heap.begin(), heap.end(), more_probable), heap.pop_back();
+      heap.push_back({static_cast<std::int32_t>(i), logits[i]});
+      std::push_heap(heap.begin(), heap.end(), more_probable);
+      if (heap.size() == k) least = static_cast<float>(heap.front().logit);
+    }
+  }
+  std::sort_heap(heap.begin(), heap.end(), more_probable);
+  return heap;
+}
+
 void keep_top_p(double top_p, std::vector<Choice>& choices) {
   std::sort(choices.begin(), choices.end(), more_probable);
   const std::vector<double> p = probabilities(choices);

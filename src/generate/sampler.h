@@ -2,6 +2,7 @@
 // order.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "generate/generation_config.h"
@@ -19,6 +20,8 @@ void keep_top_k(std::size_t k, std::vector<Choice>& choices);
 void keep_top_p(double top_p, std::vector<Choice>& choices);    // most probable first
 void keep_min_p(double min_p, std::vector<Choice>& choices);
 void keep_typical(double mass, std::vector<Choice>& choices);
+// The k most probable of the tokens that are possible at all, most probable first.
+std::vector<Choice> most_probable(std::span<const float> logits, std::size_t k);
 // softmax of the logits.
 std::vector<double> probabilities(const std::vector<Choice>& choices);
 // Most probable first; ties by token, so that the order is one.

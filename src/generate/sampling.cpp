@@ -136,16 +136,43 @@ void Sampling::temper(std::vector<Choice>& choices) const {
   }
 }
 
+bool Sampling::acts(const std::string& sampler) const {
+  return (sampler == "top_n_sigma" && config_.top_n_sigma > 0) || (sampler == "top_k" && config_.top_k > 0) ||
+         (sampler == "typ_p" && config_.typical < 1) || (sampler == "top_p" && config_.top_p < 1) ||
+         (sampler == "min_p" && config_.min_p > 0) ||
+         (sampler == "xtc" && config_.xtc_probability > 0 && config_.xtc_threshold <= 0.5) ||
+         (sampler == "temperature" && config_.temp > 0);
+}
+
 void Sampling::apply(const std::string& sampler, std::vector<Choice>& choices) {
-  if (sampler == "top_n_sigma" && config_.top_n_sigma > 0) keep_top_n_sigma(config_.top_n_sigma, choices);
-  if (sampler == "top_k" && config_.top_k > 0) keep_top_k(static_cast<std::size_t>(config_.top_k), choices);
-  if (sampler == "typ_p" && config_.typical < 1) keep_typical(config_.typical, choices);
-  if (sampler == "top_p" && config_.top_p < 1) keep_top_p(config_.top_p, choices);
-  if (sampler == "min_p" && config_.min_p > 0) keep_min_p(config_.min_p, choices);
-  if (sampler == "xtc" && config_.xtc_probability > 0 && config_.xtc_threshold <= 0.5 &&
-      random_.uniform(draws_++) < config_.xtc_probability)
-    exclude_top(config_.xtc_threshold, choices);
-  if (sampler == "temperature" && config_.temp > 0) temper(choices);
+  if (!acts(sampler)) return;
+  if (sampler == "top_n_sigma") keep_top_n_sigma(config_.top_n_sigma, choices);
+  if (sampler == "top_k") keep_top_k(static_cast<std::size_t>(config_.top_k), choices);
+  if (sampler == "typ_p") keep_typical(config_.typical, choices);
+  if (sampler == "top_p") keep_top_p(config_.top_p, choices);
+  if (sampler == "min_p") keep_min_p(config_.min_p, choices);
+  if (sampler == "xtc" && random_.uniform(draws_++) < config_.xtc_probability) exclude_top(config_.xtc_threshold, choices);
+  if (sampler == "temperature") temper(choices);
+}
+
+// What the first sampler of the chain chooses from. The list of all tokens is long, and top_k, which comes first as a rule,
+// needs none.
+std::vector<Choice> Sampling::possible(std::span<const float> logits) const {
+  std::size_t most = logits.size();
+  if (config_.mirostat == 0) {
+    const auto first = std::find_if(config_.samplers.begin(), config_.samplers.end(), [this](const std::string& s) { return acts(s); });
+    if (first != config_.samplers.end() && *first == "top_k") most = static_cast<std::size_t>(config_.top_k);
+  }
+  std::vector<Choice> choices;
+  if (most < logits.size()) {
+    choices = most_probable(logits, most);
+  } else {
+    choices.reserve(logits.size());
+    for (std::size_t i = 0; i < logits.size(); ++i)
+      if (logits[i] > -INFINITY) choices.push_back({static_cast<std::int32_t>(i), logits[i]});
+  }
+  if (choices.empty()) choices.push_back({0, 0});
+  return choices;
 }
 
 std::int32_t Sampling::mirostat(std::vector<Choice>& choices) {
@@ -160,20 +187,11 @@ std::int32_t Sampling::mirostat(std::vector<Choice>& choices) {
   return choices[at].token;
 }
 
-Chosen Sampling::choose(std::span<float> logits, std::int32_t best) {
+Chosen Sampling::choose(std::span<float> logits, const Summary& summary, std::int32_t best) {
   Chosen chosen;
-  double largest = kNever, sum = 0;
-  for (const float x : logits) largest = std::max<double>(largest, x);
-  for (const float x : logits) sum += std::exp(x - largest);
-  const double log_sum = largest + std::log(sum);
-  const auto report = [&](std::int32_t token) { return static_cast<float>(logits[token] - log_sum); };
-  std::vector<Choice> top;
-  if (best > 0) {
-    for (std::size_t i = 0; i < logits.size(); ++i) top.push_back({static_cast<std::int32_t>(i), logits[i]});
-    keep_top_k(static_cast<std::size_t>(best), top);
-    std::sort(top.begin(), top.end(), more_probable);
-    for (const Choice& c : top) chosen.best.emplace_back(c.token, report(c.token));
-  }
+  if (best > 0)
+    for (const Choice& c : most_probable(logits, static_cast<std::size_t>(best)))
+      chosen.best.emplace_back(c.token, static_cast<float>(c.logit - summary.log_sum));
 
   std::vector<std::pair<std::int32_t, float>> before;  // logits that the edits below change
   const auto set = [&](std::int32_t token, double logit) {
@@ -195,13 +213,10 @@ Chosen Sampling::choose(std::span<float> logits, std::int32_t best) {
     return logits[token];
   };
   if (config_.temp <= 0 && config_.mirostat == 0) {
-    chosen.token = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    chosen.token = before.empty() ? summary.most_likely
+                                  : static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   } else {
-    std::vector<Choice> choices;
-    choices.reserve(logits.size());
-    for (std::size_t i = 0; i < logits.size(); ++i)
-      if (logits[i] > -INFINITY) choices.push_back({static_cast<std::int32_t>(i), logits[i]});
-    if (choices.empty()) choices.push_back({0, 0});
+    std::vector<Choice> choices = possible(logits);
     if (config_.mirostat == 2) {
       chosen.token = mirostat(choices);
     } else {
@@ -209,7 +224,7 @@ Chosen Sampling::choose(std::span<float> logits, std::int32_t best) {
       chosen.token = choices[draw(choices, random_.uniform(draws_++))].token;
     }
   }
-  chosen.log_probability = static_cast<float>(original(chosen.token) - log_sum);
+  chosen.log_probability = static_cast<float>(original(chosen.token) - summary.log_sum);
   accept(chosen.token);
   return chosen;
 }

@@ -54,12 +54,19 @@ class Sampling {
   Sampling(const SamplingConfig& config, std::uint64_t sequence, const std::function<bool(std::int32_t)>& breaks);
 
   void accept(std::int32_t token) { past_.push_back(token); }  // of the prompt
-  // Chooses from a row of logits, which it changes, and accepts what it chose. `best`: how many to report.
-  Chosen choose(std::span<float> logits, std::int32_t best = 0);
+  // Chooses from a row of logits, which it changes, and accepts what it chose. `most_likely`: the first of the largest of
+  // them; `log_sum`: log of the sum of their exponentials. `best`: how many to report.
+  struct Summary {
+    std::int32_t most_likely;
+    float log_sum;
+  };
+  Chosen choose(std::span<float> logits, const Summary& summary, std::int32_t best = 0);
 
  private:
   std::vector<std::pair<std::int32_t, double>> penalties(std::span<const float> logits) const;
   std::vector<std::pair<std::int32_t, double>> dry() const;
+  bool acts(const std::string& sampler) const;  // on choices: changes them or draws a number
+  std::vector<Choice> possible(std::span<const float> logits) const;
   void apply(const std::string& sampler, std::vector<Choice>& choices);
   void temper(std::vector<Choice>& choices) const;
   std::int32_t mirostat(std::vector<Choice>& choices);

@@ -33,12 +33,13 @@ void KvCache::reserve() {
   for (Tensor& layer : layers_) {
     const std::int64_t have = layer ? layer.size(0) : 0;
     if (layer && have >= wanted) continue;
-    Tensor larger = Tensor::empty({std::max<std::int64_t>({wanted, 2 * have, 256}), 2 * width_}, dtype_, device_);
+    Tensor larger = Tensor::empty({std::max<std::int64_t>({wanted, have + have / 2, 256}), 2 * width_}, dtype_, device_);
     if (have > 0) {
       Tensor beginning = larger.slice(0, 0, have);
       Backend::of(device_).copy(layer, beginning);
     }
     layer = larger;
+    if (have > 0) release_unused_memory();  // nobody wants a block of the former size
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/parallel.h"
 #include "base/random.h"
 
 namespace glossa {
@@ -21,15 +22,18 @@ void initialise(Tensor value, const std::string& name, const Init& init, std::ui
   const double bound = std::sqrt(6.0 / static_cast<double>(value.size(0) + value.cols())) * init.scale;
   const auto set = [&](auto* out) {
     using T = std::remove_pointer_t<decltype(out)>;
-    for (std::int64_t i = 0, n = value.elements(); i < n; ++i) {
-      const auto counter = static_cast<std::uint64_t>(i);
-      switch (init.kind) {
-        case Init::zeros: out[i] = 0; break;
-        case Init::ones: out[i] = 1; break;
-        case Init::normal: out[i] = static_cast<T>(init.scale * random.normal(counter)); break;
-        case Init::xavier_uniform: out[i] = static_cast<T>(bound * (2 * random.uniform(counter) - 1)); break;
+    constexpr std::int64_t kGrain = 1 << 15;
+    parallel_for(value.elements(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const auto counter = static_cast<std::uint64_t>(i);
+        switch (init.kind) {
+          case Init::zeros: out[i] = 0; break;
+          case Init::ones: out[i] = 1; break;
+          case Init::normal: out[i] = static_cast<T>(init.scale * random.normal(counter)); break;
+          case Init::xavier_uniform: out[i] = static_cast<T>(bound * (2 * random.uniform(counter) - 1)); break;
+        }
       }
-    }
+    });
   };
   if (value.dtype() == DType::f64)
     set(value.data<double>());
@@ -88,10 +92,11 @@ Parameter ParameterList::add(std::vector<Part> parts, const Shape& shape, const 
   if (options_.source) found = find(data->parts, shape, trainable, aliases);
   // The model will be refused: what its configuration claims to need is not allocated.
   if (!faults_.empty() || options_.plan) return all_.back();
-  const bool blocks = std::any_of(found.begin(), found.end(), [](const Tensor& t) { return t && is_quantised(t.dtype()); });
-  if (blocks && !options_.training && shape.rank() == 2) {
+  const auto stays = [this](DType type) { return is_quantised(type) || (options_.keep_narrow && is_narrow(type)); };
+  const bool small = std::any_of(found.begin(), found.end(), [&](const Tensor& t) { return t && stays(t.dtype()); });
+  if (small && !options_.training && shape.rank() == 2) {
     for (Tensor& piece : found) {
-      piece = (is_quantised(piece.dtype()) ? piece : piece.to(options_.dtype)).to(options_.device);
+      piece = (stays(piece.dtype()) ? piece : piece.to(options_.dtype)).to(options_.device);
       piece.storage()->frozen = true;
     }
     if (found.size() == 1) data->value = found[0];

@@ -26,7 +26,7 @@ struct ParameterData {
   std::vector<Part> parts;
   Shape shape;  // of all parts together
   Tensor value;
-  std::vector<Tensor> pieces = {};  // in the place of `value`: parts that no one tensor can hold, being of block types
+  std::vector<Tensor> pieces = {};  // in the place of `value`: parts of a model for inference that lie in fewer bits, each for itself
   std::shared_ptr<Leaf> leaf;  // absent in a model made for inference
 };
 
@@ -66,6 +66,7 @@ class ParameterList {
     bool training = true;             // false: no gradients, and weights are frozen so that backends may pack them
     Device device = {};
     DType dtype = DType::f32;  // what weights are converted to, but for matrices of block types in a model for inference
+    bool keep_narrow = false;  // matrices of 16 bits stay as they are too
   };
   explicit ParameterList(Options options) : options_(std::move(options)) {}
   ParameterList(const ParameterList&) = delete;

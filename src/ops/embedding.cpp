@@ -12,6 +12,24 @@ void check_indices(const Tensor& indices, std::int64_t rows, const char* what) {
         bad - all.begin(), rows);
 }
 
+// Rows of a table of any type, in f32.
+Tensor wide_rows(const Tensor& table, const Tensor& ids) {
+  Tensor rows = Tensor::empty({ids.size(0), table.cols()}, DType::f32, table.device());
+  for (std::int64_t t = 0; t < ids.size(0); ++t) {
+    const std::int64_t id = ids.data<std::int32_t>()[t];
+    Tensor row = rows.slice(0, t, t + 1);
+    Backend::of(table.device()).copy(table.slice(0, id, id + 1).to(DType::f32), row);
+  }
+  return rows;
+}
+
+// 0, 1, 2, ...
+Tensor counting(std::int64_t count, Device device) {
+  Tensor numbers = Tensor::empty({count}, DType::i32, device);
+  for (std::int64_t i = 0; i < count; ++i) numbers.data<std::int32_t>()[i] = static_cast<std::int32_t>(i);
+  return numbers;
+}
+
 }  // namespace
 
 Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options) {
@@ -24,17 +42,14 @@ Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options
   check_indices(ids, table.size(0), "embed: id");
   if (options.positions) check_indices(options.position, options.positions.size(0), "embed: position");
 
-  if (is_quantised(table.dtype())) {  // the few rows that are wanted, and then as ever
-    refuse_gradient("embed of a table of a block type", {table, options.positions});
-    Tensor rows = Tensor::empty({ids.size(0), table.cols()}, DType::f32, table.device());
-    std::vector<std::int32_t> each(static_cast<std::size_t>(ids.size(0)));
-    for (std::int64_t t = 0; t < ids.size(0); ++t) {
-      const std::int64_t id = ids.data<std::int32_t>()[t];
-      Tensor row = rows.slice(0, t, t + 1);
-      Backend::of(table.device()).copy(table.slice(0, id, id + 1).to(DType::f32), row);
-      each[static_cast<std::size_t>(t)] = static_cast<std::int32_t>(t);
-    }
-    return embed(Tensor::of(each, table.device()), rows, options);
+  const auto plain = [](const Tensor& t) { return !t || (!is_quantised(t.dtype()) && !is_narrow(t.dtype())); };
+  if (!plain(table) || !plain(options.positions)) {  // the few rows that are wanted, and then as ever
+    refuse_gradient("embed of tables of fewer bits", {table, options.positions});
+    EmbedOptions some = options;
+    if (options.positions) some.positions = wide_rows(options.positions, options.position);
+    const Tensor rows = wide_rows(table, ids), each = counting(ids.size(0), ids.device());
+    if (options.positions) some.position = each;
+    return embed(each, rows, some);
   }
   const Dropout mask = current_dropout(options.dropout);
   Tensor y = table.like({ids.size(0), table.cols()});

@@ -16,6 +16,7 @@ enum class DType : std::uint8_t {
 };
 
 constexpr bool is_quantised(DType t) { return t >= DType::q4_0; }
+constexpr bool is_narrow(DType t) { return t == DType::f16 || t == DType::bf16; }
 constexpr bool is_floating(DType t) { return t <= DType::bf16; }
 
 // Of one element, which a block type does not have: its sizes are block_of and bytes_of.

@@ -1,6 +1,7 @@
 #include "tensor/storage.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <map>
@@ -12,6 +13,7 @@ namespace glossa {
 namespace {
 
 constexpr std::size_t kSmall = 64 << 10;
+constexpr std::size_t kMapped = 256 << 10;
 constexpr std::size_t kHuge = 2 << 20;  // a huge page: fewer misses in the address cache for large matrices
 
 class Pool {
@@ -61,7 +63,7 @@ class Pool {
   void release() {
     std::lock_guard lock(mutex_);
     for (auto [bytes, data] : free_) {
-      std::free(data);
+      give_back(data, bytes);
       statistics_.reserved -= bytes;
     }
     free_.clear();
@@ -77,12 +79,22 @@ class Pool {
     const std::size_t unit = bytes < kSmall ? 256 : bytes < kHuge ? std::size_t{16} << 10 : std::size_t{256} << 10;
     return (std::max<std::size_t>(bytes, 1) + unit - 1) / unit * unit;
   }
+  // Large blocks come from the system itself: what malloc gets back it may keep.
   static void* obtain(std::size_t bytes) {
-    const std::size_t alignment = bytes >= kHuge ? kHuge : 64;
-    void* data = nullptr;
-    if (posix_memalign(&data, alignment, bytes) != 0) return nullptr;
-    if (bytes >= kHuge) madvise(data, bytes, MADV_HUGEPAGE);  // advice only; its refusal costs nothing
-    return data;
+    if (bytes < kMapped) return std::aligned_alloc(64, bytes);
+    const std::size_t alignment = bytes >= kHuge ? kHuge : 0;
+    void* const mapped = mmap(nullptr, bytes + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return nullptr;
+    if (alignment == 0) return mapped;
+    char* const begin = static_cast<char*>(mapped);
+    const std::size_t before = (alignment - reinterpret_cast<std::uintptr_t>(begin) % alignment) % alignment;
+    if (before > 0) munmap(begin, before);
+    if (before < alignment) munmap(begin + before + bytes, alignment - before);
+    madvise(begin + before, bytes, MADV_HUGEPAGE);  // advice only; its refusal costs nothing
+    return begin + before;
+  }
+  static void give_back(void* data, std::size_t bytes) {
+    bytes < kMapped ? std::free(data) : static_cast<void>(munmap(data, bytes));
   }
 
   std::mutex mutex_;
@@ -105,6 +117,14 @@ std::shared_ptr<Storage> allocate(std::size_t bytes, Device device) {
   storage->device = device;
   storage->owner = std::shared_ptr<void>(block.data, [block](void*) { pool().give(block); });
   return storage;
+}
+
+void release_mapped(const Storage& storage, const void* begin, std::size_t bytes) {
+  if (!storage.mapped) return;
+  static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto first = (reinterpret_cast<std::uintptr_t>(begin) + page - 1) / page * page;
+  const auto last = (reinterpret_cast<std::uintptr_t>(begin) + bytes) / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);  // advice only
 }
 
 MemoryStatistics memory_statistics() { return pool().statistics(); }

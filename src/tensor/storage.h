@@ -26,10 +26,14 @@ struct Storage {
   // freed with the storage.
   bool frozen = false;
   std::shared_ptr<void> packed;
+  bool mapped = false;  // bytes of a file: what is given up is read again when it is wanted
 };
 
 // A block of at least `bytes`, aligned to 64 bytes, uninitialised. Error(memory) with sizes when there is none.
 std::shared_ptr<Storage> allocate(std::size_t bytes, Device device);
+
+// Gives up the memory of bytes of a mapped file that are not wanted for now; of other storage, nothing.
+void release_mapped(const Storage& storage, const void* begin, std::size_t bytes);
 
 struct MemoryStatistics {
   std::size_t in_use = 0;    // bytes in live blocks

@@ -28,6 +28,10 @@ TokenizerParts pipeline_of(const TokenizerTraining& how) {
     parts.decoder = {decoder::ByteLevel{}};
     return parts;
   }
+  if (how.kind == TokenizerKind::chars && how.keep_white_space) {
+    parts.decoder = {decoder::Fuse{}};
+    return parts;
+  }
   parts.pre_tokenizer = {pre_tokenizer::Metaspace{}};
   if (how.kind != TokenizerKind::chars)
     parts.pre_tokenizer.push_back(pre_tokenizer::Punctuation{pre_tokenizer::Behavior::contiguous});

@@ -36,6 +36,8 @@ struct TokenizerTraining {
   std::optional<Normalization> normalization =
       Normalization::nfc;  // not of byte_bpe, which keeps texts as they are
   bool lowercase = false;
+  // Of chars: white space is characters like any other, so that texts come back as they were.
+  bool keep_white_space = false;
   SpecialTokens special_tokens = {.eos = "</s>", .unk = "<unk>", .pad = "<pad>"};
   // The pieces with the ids from 0 on; the special tokens must be among them.
   std::vector<std::string> first_pieces = {"<pad>", "</s>", "<unk>"};

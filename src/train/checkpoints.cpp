@@ -141,7 +141,7 @@ void remove_run(const fs::path& run) {
     static const std::set<std::string> kFiles{
         "config.json",       "model.safetensors",     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         "generation_config.json", "README.md",        "metrics.jsonl",  "curves.svg",            "all_results.json",
-        "generated_predictions.txt", kStateName,      kRecipeName};
+        "generated_predictions.txt", kStateName,      kRecipeName,           kSamples};
     if (kFiles.contains(name) || name.starts_with(kPrefix) || name.starts_with("events.out.tfevents.")) doomed.push_back(entry.path());
   }
   std::error_code error;

@@ -41,6 +41,7 @@ inline constexpr const char* kStateName = "trainer_state.json";
 inline constexpr const char* kOptimizerName = "optimizer.safetensors";
 inline constexpr const char* kAverageName = "average.safetensors";  // the exponential average of the weights
 inline constexpr const char* kRecipeName = "recipe.yaml";
+inline constexpr const char* kSamples = "samples";  // a folder
 
 fs::path checkpoint_path(const fs::path& run, std::int64_t step);
 // The steps of which `run` has a checkpoint, ascending; whether these are whole is not looked at.

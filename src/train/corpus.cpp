@@ -6,7 +6,6 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "data/reverse_digits.h"
-#include "text/train_tokenizer.h"
 
 namespace glossa {
 namespace {
@@ -24,9 +23,11 @@ struct Sources {
   Source train{"training data"}, valid{"validation data"}, test{"test data"};
 };
 
-CorpusFiles files_of(const DataRecipe& d, const std::string& source, const std::string& target, const std::string& file) {
+CorpusFiles files_of(const DataRecipe& d, const std::string& source, const std::string& target,
+                     const std::vector<std::string>& file) {
   CorpusFiles files;
-  files.source = source, files.target = target, files.file = file;
+  files.source = source, files.target = target;
+  if (!file.empty()) files.file = file.front();
   files.format = d.format == "tsv" ? PairFormat::tsv : d.format == "jsonl" ? PairFormat::jsonl : PairFormat::automatic;
   files.source_column = d.source_column, files.target_column = d.target_column;
   files.source_lang = d.source_lang, files.target_lang = d.target_lang;
@@ -48,13 +49,8 @@ Sources sources_of(const Recipe& recipe) {
   }
   s.train.files = files_of(d, d.train_source, d.train_target, d.train_file);
   s.valid.files = files_of(d, d.valid_source, d.valid_target, d.valid_file);
-  s.test.files = files_of(d, d.test_source, d.test_target, "");
+  s.test.files = files_of(d, d.test_source, d.test_target, {});
   return s;
-}
-
-TextOptions text_options(const DataRecipe& d) {
-  return {.invalid_utf8 = d.invalid_utf8 == "replace" ? InvalidUtf8::replace : InvalidUtf8::refuse,
-          .pass_over_long_lines = !d.strict};
 }
 
 // Calls f for each pair in order; those too long to be lines have no text.
@@ -77,20 +73,6 @@ TextPairs read_texts(const Source& source, const TextOptions& options) {
   });
   check(!texts.empty(), Code::empty, "{}: no lines", source.files.names());
   return texts;
-}
-
-TokenizerTraining tokenizer_training(const TokenizerRecipe& r) {
-  TokenizerTraining how;
-  how.kind = r.type == "bpe"        ? TokenizerKind::bpe
-             : r.type == "byte_bpe" ? TokenizerKind::byte_bpe
-             : r.type == "chars"    ? TokenizerKind::chars
-                                    : TokenizerKind::words;
-  how.vocab_size = r.vocab_size;
-  how.min_frequency = r.min_frequency;
-  how.lowercase = r.lowercase;
-  if (r.normalization == "none") how.normalization.reset();
-  if (r.normalization == "nfkc") how.normalization = Normalization::nfkc;
-  return how;
 }
 
 Tokenizer trained_tokenizer(const Recipe& recipe, const Source& train) {
@@ -130,12 +112,12 @@ PreparedPairs prepare(const Recipe& recipe, const Tokenizer& tokenizer, const So
   return prepare_pairs(how);
 }
 
-void report(const CorpusOptions& options, const char* name, const PreparedPairs& pairs) {
+void report(const TaskOptions& options, const char* name, const PreparedPairs& pairs) {
   options.note(fmt::format("{}: {}{}", name, pairs.report.summary(), pairs.from_cache ? " (from the cache)" : ""));
   for (const std::string& warning : pairs.report.warnings()) options.note(fmt::format("{}: {}", name, warning));
 }
 
-void compare_with_training(Corpus& corpus, const CorpusOptions& options) {
+void compare_with_training(Corpus& corpus, const TaskOptions& options) {
   corpus.valid.report.overlap = count_overlap(corpus.train.data, corpus.valid.data);
   if (corpus.valid.report.overlap > 0)
     options.note(fmt::format("{} of {} validation pairs are also in the training data: scores on them say little",
@@ -146,6 +128,25 @@ void compare_with_training(Corpus& corpus, const CorpusOptions& options) {
 
 }  // namespace
 
+TextOptions text_options(const DataRecipe& d) {
+  return {.invalid_utf8 = d.invalid_utf8 == "replace" ? InvalidUtf8::replace : InvalidUtf8::refuse,
+          .pass_over_long_lines = !d.strict};
+}
+
+TokenizerTraining tokenizer_training(const TokenizerRecipe& r) {
+  TokenizerTraining how;
+  how.kind = r.type == "bpe"        ? TokenizerKind::bpe
+             : r.type == "byte_bpe" ? TokenizerKind::byte_bpe
+             : r.type == "chars"    ? TokenizerKind::chars
+                                    : TokenizerKind::words;
+  how.vocab_size = r.vocab_size;
+  how.min_frequency = r.min_frequency;
+  how.lowercase = r.lowercase;
+  if (r.normalization == "none") how.normalization.reset();
+  if (r.normalization == "nfkc") how.normalization = Normalization::nfkc;
+  return how;
+}
+
 std::string Corpus::digest() const {
   std::uint64_t digest = train.data.size();
   for (std::uint64_t i = 0; i < train.data.size(); ++i)
@@ -153,7 +154,7 @@ std::string Corpus::digest() const {
   return fmt::format("{:016x}", digest);
 }
 
-Corpus read_corpus(const Recipe& recipe, const CorpusOptions& options) {
+Corpus read_corpus(const Recipe& recipe, const TaskOptions& options) {
   Sources sources = sources_of(recipe);
   const TextOptions text = text_options(recipe.data);
   const fs::path& cache = options.cache;
@@ -179,7 +180,7 @@ Corpus read_corpus(const Recipe& recipe, const CorpusOptions& options) {
   }
 
   const auto tokenizer = [&] {
-    if (!options.tokenizer.empty()) return Tokenizer::load(options.tokenizer);
+    if (!options.checkpoint.empty()) return Tokenizer::load(options.checkpoint);
     if (!recipe.tokenizer.file.empty()) return Tokenizer::load(recipe.tokenizer.file);
     return trained_tokenizer(recipe, sources.train);
   };

@@ -15,18 +15,6 @@ namespace {
 
 constexpr std::uint64_t kFloat = 4;  // bytes
 
-// Floats that one token of each side keeps in all layers, by the inputs that the gradients of models/transformer.cpp
-// capture.
-std::uint64_t floats_per_token(const TransformerConfig& c) {
-  const auto d = static_cast<std::uint64_t>(c.d_model);
-  const auto f = static_cast<std::uint64_t>(c.encoder_ffn_dim), g = static_cast<std::uint64_t>(c.decoder_ffn_dim);
-  const std::uint64_t self = 3 * d + d + 2 * d;  // queries, keys and values; their mix; sum and norm
-  const std::uint64_t cross = d + 2 * d + d + 2 * d;
-  const std::uint64_t inner = c.activation_function == Unary::relu ? 1 : 2;  // after the activation, and before
-  return static_cast<std::uint64_t>(c.encoder_layers) * (self + inner * f + 2 * d) +
-         static_cast<std::uint64_t>(c.decoder_layers) * (self + cross + inner * g + 2 * d);
-}
-
 // The number in a file of /proc or /sys after `key`; 0 if there is none.
 std::uint64_t number_in(const char* path, const std::string& key) {
   std::ifstream in(path);
@@ -51,16 +39,15 @@ Estimate estimate(const EstimateInput& in) {
   e.weights = kFloat * kept;
   e.checkpoint = kFloat * kept;
   const auto tokens = static_cast<std::uint64_t>(in.recipe.max_tokens);
-  const TransformerConfig& c = in.config;
-  std::uint64_t activations = kFloat * tokens * floats_per_token(c);
+  std::uint64_t activations = kFloat * tokens * in.batch.floats_per_token;
   if (in.recipe.gradient_checkpointing)  // the inputs of layers, and one layer in full
-    activations = activations / static_cast<std::uint64_t>(c.encoder_layers + c.decoder_layers) +
-                  kFloat * tokens * static_cast<std::uint64_t>((c.encoder_layers + c.decoder_layers) * c.d_model);
+    activations = activations / static_cast<std::uint64_t>(in.batch.layers) +
+                  kFloat * tokens * static_cast<std::uint64_t>(in.batch.layers * in.batch.width);
   // Gradients take the place of activations as these are freed, unless those of an earlier batch are there already.
   const std::uint64_t gradients = kFloat * parameters;
   e.batch = in.recipe.gradient_accumulation_steps > 1 ? activations + gradients : std::max(activations, gradients);
   const double peak = cpu::measure_peak_flops(in.bf16, thread_count());
-  e.seconds = static_cast<double>(in.steps * in.recipe.gradient_accumulation_steps) * in.batch_flops / (0.5 * peak);
+  e.seconds = static_cast<double>(in.steps * in.recipe.gradient_accumulation_steps) * in.batch.flops / (0.5 * peak);
   return e;
 }
 
@@ -71,14 +58,13 @@ std::string Estimate::summary() const {
                      mib(memory()), mib(weights), mib(batch), mib(checkpoint), seconds / 60);
 }
 
-void check_affordable(const TransformerConfig& config, const TrainRecipe& recipe) {
-  const auto parameters = static_cast<std::uint64_t>(config.parameters());
-  const std::uint64_t moments = recipe.optim.starts_with("adam") ? 2 : recipe.optim == "sgd" ? 1 : 0;
-  const std::uint64_t bytes = kFloat * parameters * (2 + moments + (recipe.ema_decay > 0)), available = available_memory();
+void check_affordable(std::int64_t parameters, const TrainRecipe& recipe, const char* keys) {
+  const double moments = recipe.optim.starts_with("adam") ? 2 : recipe.optim == "sgd" ? 1 : 0;
+  const double bytes = static_cast<double>(kFloat) * static_cast<double>(parameters) * (2 + moments + (recipe.ema_decay > 0));
+  const double available = static_cast<double>(available_memory()), mib = 1 << 20;
   check(bytes <= available, Code::memory,
-        "a model of {} parameters needs about {} MiB of memory for weights, gradients and {}, {} are free; model.d_model, "
-        "model.encoder_layers and model.decoder_layers change that",
-        parameters, bytes >> 20, recipe.optim, available >> 20);
+        "a model of {} parameters needs about {:.0f} MiB of memory for weights, gradients and {}, {:.0f} are free; {} change that",
+        parameters, bytes / mib, recipe.optim, available / mib, keys);
 }
 
 std::uint64_t available_memory() {

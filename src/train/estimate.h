@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string>
 
-#include "models/transformer_config.h"
 #include "train/recipe.h"
+#include "train/task.h"
 
 namespace glossa {
 
@@ -18,20 +18,19 @@ struct Estimate {
   std::string summary() const;
 };
 
-// `parameters`: elements of all weights; `state`: of what the optimizer keeps. `batch_flops`: operations of a full
-// batch.
+// `parameters`: elements of all weights; `state`: of what the optimizer keeps.
 struct EstimateInput {
-  const TransformerConfig& config;
   const TrainRecipe& recipe;
   std::int64_t parameters, state;
-  double batch_flops;
+  BatchCost batch;
   bool bf16;
   std::int64_t steps;  // still to come
 };
 Estimate estimate(const EstimateInput& input);
 
-// Error(memory) if weights, gradients and moments alone exceed what there is: asked before they are allocated.
-void check_affordable(const TransformerConfig& config, const TrainRecipe& recipe);
+// Error(memory) if weights, gradients and moments alone exceed what there is: asked before they are allocated. `keys`: those
+// of the recipe that change the model's size.
+void check_affordable(std::int64_t parameters, const TrainRecipe& recipe, const char* keys);
 
 // Bytes that this process may still use: what the machine has free, or what its control group leaves.
 std::uint64_t available_memory();

@@ -1,12 +1,8 @@
 #include "train/finish.h"
 
 #include "base/error.h"
-#include "base/parallel.h"
-#include "checkpoint/model_directory.h"
-#include "evaluate/chrf.h"
-#include "evaluate/metric.h"
+#include "backend/backend.h"
 #include "train/model_card.h"
-#include "train/validation.h"
 
 namespace glossa {
 namespace {
@@ -43,60 +39,39 @@ NamedTensors final_weights(const Finish& f) {
   return f.recipe.train.average_checkpoints > 1 ? mean_of_checkpoints(f) : f.weights;
 }
 
-TestScores score_test(const Finish& f, const Transformer& model) {
-  const std::vector<std::string> translations = translate_all(model, f.corpus.tokenizer, f.generation, f.corpus.test.source);
-  const std::vector<std::string>& references = f.corpus.test.target;
-  const std::vector<std::string_view> views(translations.begin(), translations.end());
-  const References expected{std::span(references)};
-  TestScores scores;
-  const auto measure = [&](const Metric& metric, double& value, std::string& text) {
-    value = score(metric, segment_statistics(metric, views, expected).sum()).value;
-    text = signature(metric, expected.count()).text();
-  };
-  const BleuTokenizer tokenizer = bleu_tokenizer_for(f.recipe.data.target_lang);
-  measure(Bleu({.tokenizer = tokenizer}), scores.bleu, scores.bleu_signature);
-  measure(Bleu({.tokenizer = tokenizer, .lowercase = true}), scores.bleu_lowercase, scores.bleu_lowercase_signature);
-  measure(Chrf(), scores.chrf, scores.chrf_signature);
-  std::size_t equal = 0;
-  for (std::size_t i = 0; i < translations.size(); ++i) equal += translations[i] == references[i];
-  scores.exact = static_cast<double>(equal) / static_cast<double>(translations.size());
-  std::string text;
-  for (const std::string& line : translations) text += line + "\n";
-  write_file(f.run / "generated_predictions.txt", text);
-  return scores;
-}
-
-OrderedJson results(const Finish& f, const std::optional<TestScores>& test) {
+OrderedJson results(const Finish& f, const std::optional<Scores>& scores) {
   OrderedJson all{{"epoch", f.state.epoch},
                   {"global_step", f.state.step},
                   {"train_runtime", f.state.seconds},
                   {"train_tokens_per_second", f.state.seconds > 0 ? static_cast<double>(f.state.target_tokens) / f.state.seconds : 0}};
   for (const OrderedJson& line : f.state.history)  // the last value of each
     for (const auto& [key, value] : line.items())
-      if (key == "loss" || key == "eval_loss" || key == "eval_bleu") all[key == "loss" ? "train_loss" : key] = value;
-  if (test) {
-    all["test_bleu"] = test->bleu, all["test_bleu_signature"] = test->bleu_signature;
-    all["test_bleu_lowercase"] = test->bleu_lowercase, all["test_bleu_lowercase_signature"] = test->bleu_lowercase_signature;
-    all["test_chrf"] = test->chrf, all["test_chrf_signature"] = test->chrf_signature;
-    all["test_exact"] = test->exact;
-  }
+      if (key == "loss")
+        all["train_loss"] = value;
+      else if (line.contains("eval_loss") && key != "epoch" && key != "step" && !key.starts_with("eval_runtime") &&
+               !key.starts_with("eval_samples"))
+        all[key] = value;
+  if (scores) all.update(scores->metrics);
   return all;
 }
 
 }  // namespace
 
-std::optional<TestScores> finish_run(const Finish& f) {
+std::optional<Scores> finish_run(const Finish& f) {
   const NamedTensors weights = final_weights(f);
-  save_model_directory(f.run, {.config = f.config,
-                               .weights = weights,
-                               .tokenizer = f.corpus.tokenizer,
-                               .generation_config = f.generation.to_json()});
-  std::optional<TestScores> test;
-  if (!f.corpus.test.empty()) test = score_test(f, InferenceModel(f.config, weights).model);
+  f.task.save(f.run, weights);
+  const std::optional<Scores> scores = f.task.score(weights, f.run);
+  std::int64_t parameters = 0;
+  for (const auto& [name, tensor] : weights) parameters += tensor.elements();
   write_file(f.run / kStateName, to_text(f.state.to_json()));
-  write_file(f.run / "README.md", model_card(f, test));
-  write_file(f.run / "all_results.json", to_text(results(f, test)));
-  return test;
+  write_file(f.run / "README.md", model_card({.recipe = f.recipe,
+                                              .run = f.run,
+                                              .state = f.state,
+                                              .parameters = parameters,
+                                              .command = f.command,
+                                              .parts = f.task.card(f.run, scores)}));
+  write_file(f.run / "all_results.json", to_text(results(f, scores)));
+  return scores;
 }
 
 }  // namespace glossa

@@ -3,185 +3,16 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <limits>
 #include <set>
-#include <variant>
 
 #include "base/error.h"
 #include "base/unicode.h"
+#include "train/recipe_fields.h"
 
 namespace glossa {
 namespace {
 
-using Place = std::variant<std::string*, std::int64_t*, double*, bool*>;
-
-struct Field {
-  const char* section;
-  const char* key;
-  Place place;
-  std::variant<std::string, std::int64_t, double, bool> otherwise;
-  const char* meaning;
-  double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices = {};
-  bool path = false;  // a file, relative to the recipe
-
-  std::string name() const { return std::string(section) + "." + key; }
-};
-
-constexpr double kMany = 9e15;
-
-std::vector<Field> fields_of(Recipe& r) {
-  using S = std::string;
-  using I = std::int64_t;
-  auto& d = r.data;
-  auto& k = r.tokenizer;
-  auto& m = r.model;
-  auto& t = r.train;
-  auto& g = r.decode;
-  return {
-      {"data", "task", &d.task, S("translation"), "What is learnt: translation from files, or reverse-digits, a generated task", 0, 0, {"translation", "reverse-digits"}},
-      {"data", "train_source", &d.train_source, S(""), "Source sentences, one a line (plain, .gz or .zst; - for standard input)", 0, 0, {}, true},
-      {"data", "train_target", &d.train_target, S(""), "Their translations, line by line", 0, 0, {}, true},
-      {"data", "train_file", &d.train_file, S(""), "Both sides in one file instead: tsv or jsonl", 0, 0, {}, true},
-      {"data", "valid_source", &d.valid_source, S(""), "Source sentences to validate on", 0, 0, {}, true},
-      {"data", "valid_target", &d.valid_target, S(""), "Their translations", 0, 0, {}, true},
-      {"data", "valid_file", &d.valid_file, S(""), "Both sides in one file instead", 0, 0, {}, true},
-      {"data", "test_source", &d.test_source, S(""), "Source sentences that the finished model is scored on", 0, 0, {}, true},
-      {"data", "test_target", &d.test_target, S(""), "Their translations", 0, 0, {}, true},
-      {"data", "format", &d.format, S("auto"), "Of train_file and valid_file; auto: by the name", 0, 0, {"auto", "tsv", "jsonl"}},
-      {"data", "source_lang", &d.source_lang, S("en"), "Language code of the source, for the model card and jsonl"},
-      {"data", "target_lang", &d.target_lang, S("de"), "Language code of the target"},
-      {"data", "source_column", &d.source_column, S("source"), "jsonl key of the source sentence"},
-      {"data", "target_column", &d.target_column, S("target"), "jsonl key of the target sentence"},
-      {"data", "invalid_utf8", &d.invalid_utf8, S("error"), "What to do with bytes that are not UTF-8", 0, 0, {"error", "replace"}},
-      {"data", "max_length", &d.max_length, I(256), "Pairs with a longer side, in tokens, are skipped and counted", 1, 1 << 20},
-      {"data", "min_length", &d.min_length, I(1), "Pairs with a shorter side, in tokens, are skipped and counted", 0, 1 << 20},
-      {"data", "max_length_ratio", &d.max_length_ratio, 0.0, "Pairs of which one side is so many times longer are skipped; 0: no limit", 0, 1e6},
-      {"data", "strict", &d.strict, false, "Refuse data instead of skipping pairs"},
-      {"data", "generated_examples", &d.generated_examples, I(50000), "reverse-digits: how many pairs to train on", 1, 1e9},
-      {"data", "generated_valid_examples", &d.generated_valid_examples, I(1000), "reverse-digits: how many pairs to validate and to test on", 1, 1e9},
-      {"data", "generated_max_digits", &d.generated_max_digits, I(25), "reverse-digits: the longest sequence", 1, 1000},
-
-      {"tokenizer", "file", &k.file, S(""), "A tokenizer.json to use as it is; empty: train one on the training data", 0, 0, {}, true},
-      {"tokenizer", "type", &k.type, S("bpe"), "bpe (with a mark at word beginnings), byte_bpe (byte-level), chars or words", 0, 0, {"bpe", "byte_bpe", "chars", "words"}},
-      {"tokenizer", "vocab_size", &k.vocab_size, I(8000), "Tokens to learn, special ones included, for both languages together", 8, 16e6},
-      {"tokenizer", "min_frequency", &k.min_frequency, I(2), "Pairs (or words) seen more seldom are not merged (or kept)", 0, kMany},
-      {"tokenizer", "normalization", &k.normalization, S("nfc"), "Unicode normalization before anything else; byte_bpe keeps text as it is", 0, 0, {"none", "nfc", "nfkc"}},
-      {"tokenizer", "lowercase", &k.lowercase, false, "Lower-case all text"},
-      {"tokenizer", "dropout", &k.dropout, 0.0, "BPE-dropout: probability with which a merge is passed over in training", 0, 0.999},
-
-      {"model", "normalize", &m.normalize, S("after"), "Layer norm after each sub-layer, as in the paper, or before", 0, 0, {"after", "before"}},
-      {"model", "position_embeddings", &m.position_embeddings, S("sinusoidal"), "Positions: sinusoidal or learned", 0, 0, {"sinusoidal", "learned"}},
-      {"model", "d_model", &m.d_model, I(512), "Width of the model", 2, 1 << 17},
-      {"model", "encoder_layers", &m.encoder_layers, I(6), "Layers of the encoder", 1, 1024},
-      {"model", "decoder_layers", &m.decoder_layers, I(6), "Layers of the decoder", 1, 1024},
-      {"model", "encoder_attention_heads", &m.encoder_attention_heads, I(8), "Attention heads of the encoder", 1, 1 << 17},
-      {"model", "decoder_attention_heads", &m.decoder_attention_heads, I(8), "Attention heads of the decoder", 1, 1 << 17},
-      {"model", "encoder_ffn_dim", &m.encoder_ffn_dim, I(2048), "Inner width of the encoder's feed-forward layers", 1, 1 << 20},
-      {"model", "decoder_ffn_dim", &m.decoder_ffn_dim, I(2048), "Inner width of the decoder's feed-forward layers", 1, 1 << 20},
-      {"model", "activation_function", &m.activation_function, S("relu"), "Activation between the feed-forward layers", 0, 0, {"relu", "gelu", "gelu_new", "swish"}},
-      {"model", "max_position_embeddings", &m.max_position_embeddings, I(512), "Longest sentence, in tokens", 8, 1 << 20},
-      {"model", "dropout", &m.dropout, 0.1, "Dropout on embeddings and on each sub-layer's output", 0, 0.999},
-      {"model", "attention_dropout", &m.attention_dropout, 0.0, "Dropout on attention probabilities", 0, 0.999},
-      {"model", "activation_dropout", &m.activation_dropout, 0.0, "Dropout after the activation", 0, 0.999},
-      {"model", "scale_embedding", &m.scale_embedding, true, "Multiply embeddings by the square root of d_model"},
-      {"model", "share_encoder_decoder_embeddings", &m.share_encoder_decoder_embeddings, true, "One embedding for both sides"},
-      {"model", "tie_word_embeddings", &m.tie_word_embeddings, true, "The output layer is the target's embedding"},
-
-      {"train", "max_steps", &t.max_steps, I(10000), "Updates of the weights", 1, kMany},
-      {"train", "max_tokens", &t.max_tokens, I(4096), "Tokens in a batch: the longer of both sides, summed over its sentences", 1, 1 << 24},
-      {"train", "gradient_accumulation_steps", &t.gradient_accumulation_steps, I(1), "Batches for one update, averaged over all their tokens", 1, 1 << 16},
-      {"train", "optim", &t.optim, S("adamw"), "Optimizer", 0, 0, {"adam", "adamw", "sgd", "adafactor"}},
-      {"train", "learning_rate", &t.learning_rate, 5e-4, "Peak learning rate; with noam: the factor before it", 0, 1e6},
-      {"train", "min_learning_rate", &t.min_learning_rate, 0.0, "Where linear, cosine and warmup_stable_decay end", 0, 1e6},
-      {"train", "lr_scheduler_type", &t.lr_scheduler_type, S("inverse_sqrt"), "Course of the learning rate", 0, 0, {"noam", "inverse_sqrt", "linear", "cosine", "constant", "constant_with_warmup", "warmup_stable_decay"}},
-      {"train", "warmup_steps", &t.warmup_steps, I(4000), "Steps over which the learning rate rises from 0", 0, kMany},
-      {"train", "decay_steps", &t.decay_steps, I(0), "warmup_stable_decay: steps of the final decline", 0, kMany},
-      {"train", "adam_beta1", &t.adam_beta1, 0.9, "Decay of the first moment", 0, 0.999999},
-      {"train", "adam_beta2", &t.adam_beta2, 0.98, "Decay of the second moment", 0, 0.9999999},
-      {"train", "adam_epsilon", &t.adam_epsilon, 1e-9, "Added to the root of the second moment", 1e-20, 1},
-      {"train", "momentum", &t.momentum, 0.9, "Momentum of sgd", 0, 0.999999},
-      {"train", "weight_decay", &t.weight_decay, 0.0, "Decoupled weight decay (adamw, sgd, adafactor)", 0, 10},
-      {"train", "max_grad_norm", &t.max_grad_norm, 1.0, "Longer gradients are shortened to this; 0: never", 0, 1e9},
-      {"train", "label_smoothing_factor", &t.label_smoothing_factor, 0.1, "Probability spread over the whole vocabulary in the target", 0, 0.999},
-      {"train", "precision", &t.precision, S("auto"), "Matrix products in f32 or bf16 (sums, moments and weights stay f32); auto: bf16 where the processor has it", 0, 0, {"auto", "f32", "bf16"}},
-      {"train", "gradient_checkpointing", &t.gradient_checkpointing, false, "Recompute activations in the backward pass, to save memory"},
-      {"train", "ema_decay", &t.ema_decay, 0.0, "Exponential average of the weights, used for validation and the final model; 0: none", 0, 0.999999},
-      {"train", "average_checkpoints", &t.average_checkpoints, I(1), "The final model is the mean of so many last checkpoints", 1, 1000},
-      {"train", "eval_steps", &t.eval_steps, I(1000), "Steps between validations; 0: only at the end", 0, kMany},
-      {"train", "eval_num_beams", &t.eval_num_beams, I(1), "Beams of the BLEU during training", 1, 64},
-      {"train", "eval_sentences", &t.eval_sentences, I(0), "How many validation sentences the BLEU during training translates; 0: all", 0, kMany},
-      {"train", "save_steps", &t.save_steps, I(1000), "Steps between checkpoints; 0: only at the end", 0, kMany},
-      {"train", "save_total_limit", &t.save_total_limit, I(3), "Checkpoints kept, the best aside (never fewer than average_checkpoints)", 1, 100000},
-      {"train", "logging_steps", &t.logging_steps, I(100), "Steps between lines of metrics", 1, kMany},
-      {"train", "early_stopping_patience", &t.early_stopping_patience, I(0), "Stop after so many validations without a better one; 0: never", 0, kMany},
-      {"train", "metric_for_best_model", &t.metric_for_best_model, S("eval_bleu"), "What `better` means", 0, 0, {"eval_bleu", "eval_loss"}},
-      {"train", "load_best_model_at_end", &t.load_best_model_at_end, false, "The final model is the best checkpoint instead of an average"},
-      {"train", "max_bad_steps", &t.max_bad_steps, I(3), "Steps in a row with gradients that are not finite, after which training stops", 1, kMany},
-      {"train", "seed", &t.seed, I(42), "Of initial weights, data order, dropout and generated data", 0, kMany},
-
-      {"decode", "num_beams", &g.num_beams, I(5), "Beams of the finished model, written to generation_config.json", 1, 256},
-      {"decode", "length_penalty", &g.length_penalty, 1.0, "Exponent of the length that scores are divided by", -100, 100},
-      {"decode", "max_length", &g.max_length, I(256), "Longest translation, in tokens", 2, 1 << 20},
-  };
-}
-
-std::string to_string(const Field& f) {
-  return std::visit(
-      [](auto* p) -> std::string {
-        using T = std::remove_pointer_t<decltype(p)>;
-        if constexpr (std::is_same_v<T, std::string>)
-          return *p;
-        else if constexpr (std::is_same_v<T, bool>)
-          return *p ? "true" : "false";
-        else
-          return fmt::format("{}", *p);
-      },
-      f.place);
-}
-
-const char* type_name(const Field& f) {
-  static const char* kNames[] = {"a string", "a whole number", "a number", "true or false"};
-  return kNames[f.place.index()];
-}
-
-std::string allowed(const Field& f) {
-  if (!f.choices.empty()) {
-    std::string list;
-    for (const std::string& c : f.choices) list += (list.empty() ? "" : ", ") + c;
-    return list;
-  }
-  if (std::holds_alternative<std::int64_t*>(f.place)) return fmt::format("{} to {}", static_cast<std::int64_t>(f.low), static_cast<std::int64_t>(f.high));
-  if (std::holds_alternative<double*>(f.place)) return fmt::format("{} to {}", f.low, f.high);
-  return type_name(f);
-}
-
-// `where` begins the message: "recipe.yaml:12" or "--set".
-void assign(Field& f, const std::string& text, const std::string& where) {
-  const auto refuse = [&](const char* wanted) {
-    fail(Code::recipe, "{}: {} is {}, wanted {}; allowed: {}", where, f.name(), quoted(text), wanted, allowed(f));
-  };
-  if (auto** s = std::get_if<std::string*>(&f.place)) {
-    if (!f.choices.empty() && std::find(f.choices.begin(), f.choices.end(), text) == f.choices.end()) refuse("one of these");
-    **s = text;
-  } else if (auto** b = std::get_if<bool*>(&f.place)) {
-    if (text != "true" && text != "false") refuse(type_name(f));
-    **b = text == "true";
-  } else {
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) refuse(type_name(f));
-    if (value < f.low || value > f.high) refuse("a value in range");
-    if (auto** i = std::get_if<std::int64_t*>(&f.place)) {
-      if (value != std::floor(value)) refuse(type_name(f));
-      **i = static_cast<std::int64_t>(value);
-    } else {
-      *std::get<double*>(f.place) = value;
-    }
-  }
-}
+using Field = RecipeField;
 
 std::string resolved(const std::string& path, const fs::path& directory) {
   if (path.empty() || path == "-" || fs::path(path).is_absolute()) return path;
@@ -220,27 +51,120 @@ void check_nesting(const std::string& yaml, const std::string& origin) {
   }
 }
 
+// A task has defaults of its own: keys that stand at those of the task before take those of the new one.
+void assign_task(Recipe& recipe, const std::string& task, const std::string& where) {
+  std::vector<Field> before = fields_of(recipe);
+  std::vector<bool> at_default;
+  for (const Field& f : before) at_default.push_back(f.text() == f.default_text());
+  find(before, "data.task", where).assign(task, where);
+  std::vector<Field> after = fields_of(recipe);
+  for (std::size_t i = 0; i < after.size(); ++i)
+    if (at_default[i] && after[i].name() != "data.task") after[i].set_default();
+}
+
+void assign(Recipe& recipe, const std::string& name, const std::string& text, const std::string& where) {
+  if (name == "data.task") return assign_task(recipe, text, where);
+  std::vector<Field> fields = fields_of(recipe);
+  find(fields, name, where).assign(text, where);
+}
+
+// The strings of a key: one, or a list of them.
+StringList strings_of(const YAML::Node& node, const std::string& name, const std::string& where) {
+  StringList all;
+  if (!node.IsSequence()) return node.IsNull() || node.Scalar().empty() ? all : StringList{node.Scalar()};
+  for (const auto& item : node) {
+    check(item.IsScalar(), Code::recipe, "{}: {} must be one value, or a list of such", where, name);
+    all.push_back(item.Scalar());
+  }
+  return all;
+}
+
+void validate_translation(const Recipe& r) {
+  const auto& [data, tokenizer, model, train, decode] = r;
+  const auto both = [](const std::string& a, const std::string& b, const char* first, const char* second) {
+    check(a.empty() == b.empty(), Code::recipe, "recipe: {} and {} go together, but only one is given", first, second);
+  };
+  both(data.train_source, data.train_target, "data.train_source", "data.train_target");
+  both(data.valid_source, data.valid_target, "data.valid_source", "data.valid_target");
+  both(data.test_source, data.test_target, "data.test_source", "data.test_target");
+  check(data.format != "text", Code::recipe, "recipe: data.format is text, and translations come as tsv or jsonl");
+  check(data.train_file.size() <= 1 && data.valid_file.size() <= 1, Code::recipe,
+        "recipe: data.train_file and data.valid_file are one file each for translation");
+  if (data.task == "translation") {
+    check(!data.train_source.empty() || !data.train_file.empty(), Code::recipe,
+          "recipe: no training data; give data.train_source and data.train_target, or data.train_file");
+    check(data.train_source.empty() || data.train_file.empty(), Code::recipe,
+          "recipe: give either data.train_source and data.train_target, or data.train_file, not both");
+  }
+  for (const auto& [heads, key] : {std::pair{model.encoder_attention_heads, "encoder_attention_heads"},
+                                   std::pair{model.decoder_attention_heads, "decoder_attention_heads"}})
+    check(model.d_model % heads == 0, Code::recipe, "recipe: model.d_model {} is not divisible by model.{} {}", model.d_model, key, heads);
+  check(model.position_embeddings == "learned" || model.d_model % 2 == 0, Code::recipe,
+        "recipe: model.d_model {} must be even for sinusoidal positions", model.d_model);
+  check(data.max_length < model.max_position_embeddings, Code::recipe,
+        "recipe: data.max_length {} must be less than model.max_position_embeddings {}", data.max_length, model.max_position_embeddings);
+  check(train.max_tokens > data.max_length, Code::recipe, "recipe: train.max_tokens {} must exceed data.max_length {}",
+        train.max_tokens, data.max_length);
+}
+
+void validate_language(const Recipe& r) {
+  const auto& [data, tokenizer, model, train, decode] = r;
+  check(!data.train_file.empty(), Code::recipe, "recipe: no training data; give data.train_file");
+  check(data.valid_file.empty() || data.validation_split_percentage == 0, Code::recipe,
+        "recipe: give either data.valid_file or data.validation_split_percentage, not both");
+  check(data.format != "tsv", Code::recipe, "recipe: data.format is tsv, and documents come as text or jsonl");
+  check(train.max_tokens >= data.block_size, Code::recipe, "recipe: train.max_tokens {} must not be less than data.block_size {}",
+        train.max_tokens, data.block_size);
+  const bool described = !model.config_name.empty(), pretrained = !model.model_name_or_path.empty();
+  check(!described || !pretrained, Code::recipe, "recipe: give either model.config_name or model.model_name_or_path, not both");
+  check(!pretrained || tokenizer.file.empty(), Code::recipe,
+        "recipe: model.model_name_or_path comes with its tokenizer; tokenizer.file would be another");
+  if (described || pretrained) {
+    Recipe copy = r;
+    for (const Field& f : fields_of(copy)) {
+      static const std::set<std::string> kFree{"config_name", "model_name_or_path", "dropout", "attention_dropout"};
+      check(std::string_view(f.section) != "model" || kFree.contains(f.key) || f.text() == f.default_text(), Code::recipe,
+            "recipe: {} is given by model.{}, and must not be set beside it", f.name(),
+            described ? "config_name" : "model_name_or_path");
+    }
+    return;
+  }
+  check(data.block_size <= model.max_position_embeddings, Code::recipe,
+        "recipe: data.block_size {} must not exceed model.max_position_embeddings {}", data.block_size, model.max_position_embeddings);
+  check(model.hidden_size % model.num_attention_heads == 0, Code::recipe,
+        "recipe: model.hidden_size {} is not divisible by model.num_attention_heads {}", model.hidden_size, model.num_attention_heads);
+  check(model.num_key_value_heads == 0 || model.num_attention_heads % model.num_key_value_heads == 0, Code::recipe,
+        "recipe: model.num_attention_heads {} is not divisible by model.num_key_value_heads {}", model.num_attention_heads,
+        model.num_key_value_heads);
+  const bool gpt2 = model.model_type == "gpt2";
+  check(!gpt2 || model.num_key_value_heads == 0 || model.num_key_value_heads == model.num_attention_heads, Code::recipe,
+        "recipe: model.num_key_value_heads is {}, and gpt2 has as many as model.num_attention_heads", model.num_key_value_heads);
+  check(gpt2 || model.dropout == 0, Code::recipe, "recipe: model.dropout is {}, and {} has none; model.attention_dropout it has",
+        model.dropout, model.model_type);
+  check(gpt2 || model.hidden_size / model.num_attention_heads % 2 == 0, Code::recipe,
+        "recipe: {} rotates pairs of elements, and model.hidden_size / model.num_attention_heads is {}, which is odd",
+        model.model_type, model.hidden_size / model.num_attention_heads);
+}
+
 }  // namespace
 
 Recipe::Recipe() {
-  for (Field& f : fields_of(*this))
-    std::visit(
-        [&](auto* place) {
-          using T = std::remove_pointer_t<decltype(place)>;
-          *place = std::get<T>(f.otherwise);
-        },
-        f.place);
+  data.task = "translation";
+  for (Field& f : fields_of(*this)) f.set_default();
 }
 
 Recipe Recipe::parse(const std::string& yaml, const std::string& origin, const fs::path& directory) {
   Recipe recipe;
-  std::vector<Field> fields = fields_of(recipe);
   const auto line_of = [&](const YAML::Node& node) { return fmt::format("{}:{}", origin, node.Mark().line + 1); };
   if (const auto bad = utf8_error(yaml)) fail(Code::utf8, "{}: byte {}: not valid UTF-8", origin, *bad);
   check_nesting(yaml, origin);
   try {
     const YAML::Node root = YAML::Load(yaml);
     check(root.IsMap() || root.IsNull(), Code::recipe, "{}: a recipe is a map of the sections data, tokenizer, model, train, decode", origin);
+    // First of all, as defaults and ranges of others depend on it.
+    if (const YAML::Node section = root["data"]; section && section.IsMap() && section["task"] && section["task"].IsScalar())
+      assign_task(recipe, section["task"].Scalar(), line_of(section["task"]));
+    std::vector<Field> fields = fields_of(recipe);
     std::set<std::string> seen;
     for (const auto& section : root) {
       const auto section_name = section.first.as<std::string>();
@@ -257,9 +181,14 @@ Recipe Recipe::parse(const std::string& yaml, const std::string& origin, const f
         const std::string where = line_of(entry.first);
         Field& field = find(fields, name, where);
         check(seen.insert(name).second, Code::recipe, "{}: key {} is given twice", where, name);
+        if (auto** list = std::get_if<StringList*>(&field.place); list && (entry.second.IsSequence() || entry.second.IsScalar())) {
+          **list = strings_of(entry.second, name, where);
+          for (std::string& path : **list) path = resolved(path, directory);
+          continue;
+        }
         check(entry.second.IsScalar() || entry.second.IsNull(), Code::recipe, "{}: {} must be one value", where, name);
         const std::string text = entry.second.IsNull() ? "" : entry.second.Scalar();
-        assign(field, field.path ? resolved(text, directory) : text, where);
+        field.assign(field.path ? resolved(text, directory) : text, where);
       }
     }
   } catch (const YAML::Exception& e) {
@@ -276,8 +205,7 @@ Recipe Recipe::read(const fs::path& path) {
 void Recipe::set(const std::string& assignment) {
   const std::size_t equals = assignment.find('=');
   check(equals != std::string::npos, Code::recipe, "--set {}: wanted section.key=value", quoted(assignment));
-  std::vector<Field> fields = fields_of(*this);
-  assign(find(fields, assignment.substr(0, equals), "--set"), assignment.substr(equals + 1), "--set");
+  assign(*this, assignment.substr(0, equals), assignment.substr(equals + 1), "--set");
 }
 
 void Recipe::check_key(const std::string& name, const std::string& where) {
@@ -300,27 +228,13 @@ std::string Recipe::key_like(std::string_view word) {
 }
 
 void Recipe::validate() const {
-  const auto both = [](const std::string& a, const std::string& b, const char* first, const char* second) {
-    check(a.empty() == b.empty(), Code::recipe, "recipe: {} and {} go together, but only one is given", first, second);
-  };
-  both(data.train_source, data.train_target, "data.train_source", "data.train_target");
-  both(data.valid_source, data.valid_target, "data.valid_source", "data.valid_target");
-  both(data.test_source, data.test_target, "data.test_source", "data.test_target");
-  if (data.task == "translation") {
-    check(!data.train_source.empty() || !data.train_file.empty(), Code::recipe,
-          "recipe: no training data; give data.train_source and data.train_target, or data.train_file");
-    check(data.train_source.empty() || data.train_file.empty(), Code::recipe,
-          "recipe: give either data.train_source and data.train_target, or data.train_file, not both");
+  Recipe copy = *this;
+  for (const Field& f : fields_of(copy)) {
+    const bool foreign = f.of != KeyOf::all && (f.of == KeyOf::language) != (data.task == "language-modeling");
+    check(!foreign || f.text() == f.default_text(), Code::recipe, "recipe: {} is a key of {}, and data.task is {}", f.name(),
+          f.of == KeyOf::language ? "language-modeling" : "translation", data.task);
   }
-  for (const auto& [heads, key] : {std::pair{model.encoder_attention_heads, "encoder_attention_heads"},
-                                   std::pair{model.decoder_attention_heads, "decoder_attention_heads"}})
-    check(model.d_model % heads == 0, Code::recipe, "recipe: model.d_model {} is not divisible by model.{} {}", model.d_model, key, heads);
-  check(model.position_embeddings == "learned" || model.d_model % 2 == 0, Code::recipe,
-        "recipe: model.d_model {} must be even for sinusoidal positions", model.d_model);
-  check(data.max_length < model.max_position_embeddings, Code::recipe,
-        "recipe: data.max_length {} must be less than model.max_position_embeddings {}", data.max_length, model.max_position_embeddings);
-  check(train.max_tokens > data.max_length, Code::recipe, "recipe: train.max_tokens {} must exceed data.max_length {}",
-        train.max_tokens, data.max_length);
+  data.task == "language-modeling" ? validate_language(*this) : validate_translation(*this);
   check(train.warmup_steps + train.decay_steps <= train.max_steps || train.lr_scheduler_type == "constant", Code::recipe,
         "recipe: train.warmup_steps {} and train.decay_steps {} exceed train.max_steps {}", train.warmup_steps, train.decay_steps,
         train.max_steps);
@@ -341,10 +255,15 @@ std::string Recipe::to_yaml() const {
       out << YAML::Key << section << YAML::Value << YAML::BeginMap;
     }
     out << YAML::Key << f.key << YAML::Value;
-    if (std::holds_alternative<std::string*>(f.place))
-      out << YAML::DoubleQuoted << to_string(f);
-    else
-      out << to_string(f);
+    if (auto* const* list = std::get_if<StringList*>(&f.place)) {
+      out << YAML::BeginSeq;  // an item a line, however many there are
+      for (const std::string& word : **list) out << YAML::DoubleQuoted << word;
+      out << YAML::EndSeq;
+    } else if (std::holds_alternative<std::string*>(f.place)) {
+      out << YAML::DoubleQuoted << f.text();
+    } else {
+      out << f.text();
+    }
   }
   out << YAML::EndMap << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
@@ -357,8 +276,8 @@ std::vector<std::string> Recipe::differences(const Recipe& other) const {
   const std::vector<Field> before = fields_of(a), after = fields_of(b);
   std::vector<std::string> out;
   for (std::size_t i = 0; i < before.size(); ++i)
-    if (to_string(before[i]) != to_string(after[i]))
-      out.push_back(fmt::format("{}: {} -> {}", before[i].name(), to_string(before[i]), to_string(after[i])));
+    if (before[i].text() != after[i].text())
+      out.push_back(fmt::format("{}: {} -> {}", before[i].name(), before[i].text(), after[i].text()));
   return out;
 }
 
@@ -374,7 +293,10 @@ OrderedJson Recipe::json_schema() {
     OrderedJson& section = schema["properties"][f.section];
     if (section.is_null())
       section = {{"type", "object"}, {"additionalProperties", false}, {"properties", OrderedJson::object()}};
-    OrderedJson key{{"type", kTypes[f.place.index()]}, {"description", f.meaning}};
+    const bool list = std::holds_alternative<StringList*>(f.place);
+    OrderedJson key = list ? OrderedJson{{"type", {"string", "array"}}, {"items", {{"type", "string"}}}}
+                           : OrderedJson{{"type", kTypes[f.place.index()]}};
+    key["description"] = f.meaning;
     std::visit([&](const auto& value) { key["default"] = value; }, f.otherwise);
     if (!f.choices.empty()) key["enum"] = f.choices;
     if (f.place.index() == 1) {
@@ -391,15 +313,25 @@ OrderedJson Recipe::json_schema() {
 
 std::string Recipe::reference() {
   std::string out;
-  Recipe defaults;
+  Recipe defaults, language;
+  language.set("data.task=language-modeling");
+  const std::vector<Field> of_language = fields_of(language);
+  std::size_t i = 0;
   const char* section = "";
   for (const Field& f : fields_of(defaults)) {
     if (std::string_view(section) != f.section) {
       section = f.section;
-      out += fmt::format("\n## {}\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n", section);
+      out += fmt::format("\n## {}\n\n| key | of | default | allowed | meaning |\n|---|---|---|---|---|\n", section);
     }
-    const std::string value = to_string(f);
-    out += fmt::format("| `{}` | {} | {} | {} |\n", f.key, value.empty() ? "" : "`" + value + "`", allowed(f), f.meaning);
+    const auto shown_value = [](const Field& field) {
+      const std::string value = field.default_text();
+      return value.empty() ? value : "`" + value + "`";
+    };
+    static const char* kTasks[] = {"", "translation", "language-modeling"};
+    const Field& g = of_language[i++];
+    std::string value = shown_value(f);
+    if (f.default_text() != g.default_text()) value += fmt::format("; {} for language-modeling", shown_value(g));
+    out += fmt::format("| `{}` | {} | {} | {} | {} |\n", f.key, kTasks[static_cast<int>(f.of)], value, f.allowed(), f.meaning);
   }
   return out;
 }

@@ -1,5 +1,5 @@
 // recipe.h -- everything a training run is told, in one YAML file of five sections. Each key is declared once, in
-// recipe.cpp: from there come parsing, defaults, ranges, "did you mean", the JSON schema, and the written-out recipe.
+// recipe_fields.cpp: from there come parsing, defaults, ranges, "did you mean", the JSON schema, and the written-out recipe.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -12,8 +12,11 @@
 namespace glossa {
 
 struct DataRecipe {
-  std::string task, train_source, train_target, train_file, valid_source, valid_target, valid_file, test_source, test_target;
-  std::string format, source_lang, target_lang, source_column, target_column, invalid_utf8;
+  std::string task, train_source, train_target, valid_source, valid_target, test_source, test_target;
+  std::vector<std::string> train_file, valid_file;
+  std::string format, source_lang, target_lang, source_column, target_column, text_column, documents, invalid_utf8;
+  double validation_split_percentage;
+  std::int64_t block_size;
   std::int64_t max_length, min_length;
   double max_length_ratio;
   bool strict;
@@ -28,6 +31,8 @@ struct TokenizerRecipe {
 };
 
 struct ModelRecipe {
+  std::string model_type, config_name, model_name_or_path;
+  std::int64_t hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, intermediate_size;
   std::string normalize, position_embeddings, activation_function;
   std::int64_t d_model, encoder_layers, decoder_layers, encoder_attention_heads, decoder_attention_heads, encoder_ffn_dim,
       decoder_ffn_dim, max_position_embeddings;
@@ -49,6 +54,9 @@ struct TrainRecipe {
 struct DecodeRecipe {
   std::int64_t num_beams, max_length;
   double length_penalty;
+  std::string prompt;
+  std::int64_t max_new_tokens, top_k;
+  double temperature, top_p;
 };
 
 struct Recipe {

@@ -1,6 +1,7 @@
 #include "train/run_records.h"
 
 #include "base/error.h"
+#include "train/checkpoints.h"
 #include "train/curves.h"
 
 namespace glossa {
@@ -33,7 +34,7 @@ void RunRecords::add(const OrderedJson& line) {
     for (const auto& [key, value] : line.items()) {
       if (key == "step" || !value.is_number()) continue;
       // As the Trainer of Hugging Face groups them.
-      scalars.emplace_back(key.starts_with("eval_") ? "eval/" + key.substr(5) : "train/" + key, value.get<double>());
+      scalars.emplace_back(key.starts_with("eval_") ? "eval/" + key.substr(5) : (key == "perplexity" ? "eval/" : "train/") + key, value.get<double>());
     }
     if (events_) events_->add(line.at("step").get<std::int64_t>(), scalars);
   });
@@ -41,6 +42,13 @@ void RunRecords::add(const OrderedJson& line) {
 
 void RunRecords::draw(const OrderedJson& history) {
   attempt([&] { write_file(run_ / "curves.svg", curves_svg(history)); });
+}
+
+void RunRecords::keep_sample(std::int64_t step, const std::string& text) {
+  attempt([&] {
+    make_directories(run_ / kSamples);
+    write_file(run_ / kSamples / fmt::format("step-{:06}.txt", step), text);
+  });
 }
 
 }  // namespace glossa

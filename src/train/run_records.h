@@ -18,6 +18,8 @@ class RunRecords {
   void begin(std::int64_t step, const OrderedJson& history);
   void add(const OrderedJson& line);  // a line of metrics with its "step"
   void draw(const OrderedJson& history);
+  // samples/step-<step>.txt, of text that the model generated.
+  void keep_sample(std::int64_t step, const std::string& text);
 
  private:
   template <class F>

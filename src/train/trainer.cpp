@@ -3,20 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <set>
 
 #include "backend/cpu/cpu_features.h"
 #include "base/error.h"
-#include "checkpoint/model_directory.h"
-#include "data/batch_loader.h"
 #include "train/checkpoints.h"
-#include "train/corpus.h"
 #include "train/estimate.h"
 #include "train/finish.h"
 #include "train/run_records.h"
 #include "train/schedule.h"
+#include "train/task.h"
 #include "train/update.h"
-#include "train/validation.h"
 
 namespace glossa {
 namespace {
@@ -88,7 +86,6 @@ class Run {
   void show_progress(const UpdateResult& update) const;
   bool due(std::int64_t every) const { return (every > 0 && state_.step % every == 0) || finished(); }
   bool finished() const { return state_.step >= recipe_.train.max_steps || state_.stopped_early; }
-  GenerationConfig generation(std::int64_t beams) const;
 
   const Recipe recipe_;
   const TrainingOptions options_;
@@ -96,10 +93,8 @@ class Run {
   const fs::path run_;
   DirectoryLock lock_;
   fs::path resumed_from_;  // a checkpoint, or empty
-  Corpus corpus_;
-  TransformerConfig config_;
-  ParameterList parameters_;
-  Transformer model_;
+  std::unique_ptr<Task> task_;
+  ParameterList& parameters_;
   Updater updater_;
   NamedTensors average_;  // the exponential average, if the recipe wants one
   RunState state_;
@@ -115,12 +110,6 @@ fs::path locked_directory(const TrainingOptions& options) {
   check(!options.resume || !options.overwrite, Code::usage, "--resume and --overwrite contradict each other");
   make_directories(options.output_directory);
   return options.output_directory;
-}
-
-TransformerConfig affordable_model(const Recipe& recipe, const Tokenizer& tokenizer) {
-  TransformerConfig config = model_config(recipe, tokenizer);
-  check_affordable(config, recipe.train);
-  return config;
 }
 
 // The checkpoint to go on from, or none.
@@ -144,13 +133,11 @@ Run::Run(const Recipe& recipe, const TrainingOptions& options)
       run_(locked_directory(options)),
       lock_(run_),
       resumed_from_(checkpoint_to_resume(recipe, options)),
-      corpus_(read_corpus(recipe, {.cache = run_ / "cache", .resume = options.resume, .tokenizer = resumed_from_, .note = hooks_.note})),
-      config_(affordable_model(recipe, corpus_.tokenizer)),
-      parameters_({.seed = static_cast<std::uint64_t>(recipe.train.seed)}),
-      model_(parameters_, config_),
-      updater_(model_, parameters_, recipe_.train, use_bf16(recipe.train, hooks_)),
+      task_(make_task(recipe, {.cache = run_ / "cache", .resume = options.resume, .checkpoint = resumed_from_, .note = hooks_.note})),
+      parameters_(task_->parameters()),
+      updater_(parameters_, recipe_.train, task_->width(), use_bf16(recipe.train, hooks_)),
       records_(run_, hooks_.note) {
-  state_.data_digest = corpus_.digest();
+  state_.data_digest = task_->digest();
   state_.instruction_set = name_of(cpu::instruction_set());
   if (recipe_.train.ema_decay > 0) {
     for (const auto& [name, value] : parameters_.values()) {
@@ -184,19 +171,12 @@ void Run::restore() {
 }
 
 void Run::check_resources() const {
-  const BatchPlan plan(corpus_.train.data, batch_options(recipe_));
-  const BatchWindow window = plan.window(0, 0);
-  double flops = 0;
-  const std::uint64_t sample = std::min<std::uint64_t>(window.size(), 16);
-  for (std::uint64_t b = 0; b < sample; ++b)
-    flops += update_flops(config_, make_batch(corpus_.train.data, window[b], sentence_ends(config_))) / static_cast<double>(sample);
   std::int64_t kept = 0;
   for (const auto& [name, tensor] : updater_.optimizer().state()) kept += tensor.elements();
-  const Estimate e = estimate({.config = config_,
-                               .recipe = recipe_.train,
+  const Estimate e = estimate({.recipe = recipe_.train,
                                .parameters = parameters_.elements(),
                                .state = kept,
-                               .batch_flops = flops,
+                               .batch = task_->cost(),
                                .bf16 = use_bf16(recipe_.train, {}),
                                .steps = recipe_.train.max_steps - state_.step});
   hooks_.note(fmt::format("{} parameters; the run needs {}", parameters_.elements(), e.summary()));
@@ -224,27 +204,14 @@ void Run::update_average() {
 }
 
 void Run::learn() {
-  LoaderOptions loading{.batches = batch_options(recipe_),
-                        .ends = sentence_ends(config_),
-                        .gradient_accumulation_steps = recipe_.train.gradient_accumulation_steps,
-                        .max_length = recipe_.data.max_length};
-  if (recipe_.tokenizer.dropout > 0) {
-    const double probability = recipe_.tokenizer.dropout;
-    const auto seed = static_cast<std::uint64_t>(recipe_.train.seed);
-    loading.reencode = [tokenizer = corpus_.tokenizer, probability, seed](std::string_view text, std::uint64_t stream,
-                                                                          std::vector<std::int32_t>& ids) {
-      tokenizer.encode(text, BpeDropout{.probability = probability, .seed = seed, .sample = stream}, ids, false);
-    };
-  }
-  BatchLoader loader(corpus_.train.data, loading, state_.position);
+  task_->begin(state_.position);
   auto begin = Clock::now();
   while (!finished()) {
-    const TranslationStep batches = loader.next();
+    const TaskStep batches = task_->next();
     const UpdateResult update = updater_(batches.batches, state_.step + 1);
     ++state_.step;
     state_.position = batches.next;
-    const auto all = static_cast<double>(corpus_.train.data.size());
-    state_.epoch += static_cast<double>(batches.sentences) / all;
+    state_.epoch += batches.epochs;
     const double seconds = seconds_since(begin);
     recent_seconds_ += seconds, recent_tokens_ += update.tokens;
     log_seconds_ += seconds, log_tokens_ += update.tokens;
@@ -275,7 +242,7 @@ void Run::after_update(const UpdateResult& update) {
   }
   show_progress(update);
   if (due(recipe_.train.logging_steps)) log(update);
-  const bool better = corpus_.has_valid() && due(recipe_.train.eval_steps) && evaluate();
+  const bool better = task_->has_validation() && due(recipe_.train.eval_steps) && evaluate();
   // A checkpoint of weights that are no numbers, or in doubt, must never become the newest.
   if ((better || due(recipe_.train.save_steps)) && state_.bad_steps == 0) save();
 }
@@ -287,11 +254,15 @@ void Run::show_progress(const UpdateResult& update) const {
                      .max_steps = recipe_.train.max_steps,
                      .epoch = state_.epoch,
                      .loss = update.loss,
-                     .learning_rate = learning_rate(recipe_.train, config_.d_model, state_.step),
+                     .learning_rate = learning_rate(recipe_.train, task_->width(), state_.step),
                      .tokens_per_second = speed,
                      .seconds_left = state_.seconds / done * (all - done)};
-  for (auto line = state_.history.rbegin(); line != state_.history.rend() && !p.eval_bleu; ++line)
-    if (line->contains("eval_bleu")) p.eval_bleu = (*line)["eval_bleu"].get<double>();
+  const auto last = std::find_if(state_.history.rbegin(), state_.history.rend(),
+                                 [](const OrderedJson& line) { return line.contains("eval_loss"); });
+  if (last != state_.history.rend()) {
+    p.eval_loss = last->at("eval_loss").get<double>();
+    if (last->contains("eval_bleu")) p.eval_bleu = last->at("eval_bleu").get<double>();
+  }
   hooks_.progress(p);
 }
 
@@ -299,7 +270,7 @@ void Run::log(const UpdateResult& update) {
   const double loss = state_.loss_steps > 0 ? state_.loss_sum / static_cast<double>(state_.loss_steps) : update.loss;
   OrderedJson line{{"loss", loss},
                    {"grad_norm", update.gradient_norm},
-                   {"learning_rate", learning_rate(recipe_.train, config_.d_model, state_.step)},
+                   {"learning_rate", learning_rate(recipe_.train, task_->width(), state_.step)},
                    {"epoch", state_.epoch},
                    {"step", state_.step},
                    {"tokens_per_second", log_seconds_ > 0 ? static_cast<double>(log_tokens_) / log_seconds_ : 0}};
@@ -310,33 +281,21 @@ void Run::log(const UpdateResult& update) {
   records_.add(line);
 }
 
-GenerationConfig Run::generation(std::int64_t beams) const {
-  GenerationConfig g = GenerationConfig::of_model(config_);
-  g.num_beams = static_cast<std::int32_t>(beams);
-  g.max_length = static_cast<std::int32_t>(recipe_.decode.max_length);
-  g.length_penalty = recipe_.decode.length_penalty;
-  return g;
-}
-
 bool Run::evaluate() {
-  const InferenceModel inference(config_, evaluated_weights());
-  const Validation v = validate(inference.model, corpus_,
-                                {.generation = generation(recipe_.train.eval_num_beams),
-                                 .sentences = recipe_.train.eval_sentences,
-                                 .batches = batch_options(recipe_),
-                                 .bleu = {.tokenizer = bleu_tokenizer_for(recipe_.data.target_lang)}});
-  const OrderedJson line{{"eval_loss", v.loss},
-                         {"eval_bleu", v.bleu.value},
-                         {"eval_runtime", v.seconds},
-                         {"eval_samples_per_second", v.seconds > 0 ? static_cast<double>(v.sentences) / v.seconds : 0},
-                         {"epoch", state_.epoch},
-                         {"step", state_.step}};
+  const Evaluation found = task_->evaluate(evaluated_weights());
+  OrderedJson line = found.metrics;
+  line["epoch"] = state_.epoch, line["step"] = state_.step;
   state_.history.push_back(line);
   records_.add(line);
-  const bool by_loss = recipe_.train.metric_for_best_model == "eval_loss";
-  const double metric = by_loss ? v.loss : v.bleu.value;
-  const bool better = !state_.best_metric || (by_loss ? metric < *state_.best_metric : metric > *state_.best_metric);
-  hooks_.note(fmt::format("step {}: validation loss {:.4f}, BLEU {:.2f}{}", state_.step, v.loss, v.bleu.value, better ? ", the best so far" : ""));
+  const std::string& key = recipe_.train.metric_for_best_model;
+  const double metric = found.metrics.at(key).get<double>();
+  const bool less_is_better = key == "eval_loss";
+  const bool better = !state_.best_metric || (less_is_better ? metric < *state_.best_metric : metric > *state_.best_metric);
+  hooks_.note(fmt::format("step {}: {}{}", state_.step, found.summary, better ? ", the best so far" : ""));
+  if (!found.sample.empty()) {
+    hooks_.note("a sample: " + found.sample);
+    records_.keep_sample(state_.step, found.sample);
+  }
   if (better) {
     state_.best_metric = metric, state_.best_step = state_.step, state_.evaluations_without_better = 0;
   } else if (++state_.evaluations_without_better >= recipe_.train.early_stopping_patience && recipe_.train.early_stopping_patience > 0) {
@@ -349,10 +308,7 @@ bool Run::evaluate() {
 void Run::save() {
   const fs::path path = checkpoint_path(run_, state_.step);
   AtomicDirectory directory(path);
-  save_model_directory(directory.path(), {.config = config_,
-                                          .weights = parameters_.values(),
-                                          .tokenizer = corpus_.tokenizer,
-                                          .generation_config = generation(recipe_.decode.num_beams).to_json()});
+  task_->save(directory.path(), parameters_.values());
   save_safetensors(directory.path() / kOptimizerName, updater_.optimizer().state());
   if (!average_.empty()) save_safetensors(directory.path() / kAverageName, average_);
   write_file(directory.path() / kRecipeName, recipe_text(recipe_));
@@ -372,14 +328,12 @@ TrainingResult Run::operator()() {
   if (result.stopped) return result;
   const Finish finish{.recipe = recipe_,
                       .run = run_,
-                      .corpus = corpus_,
-                      .config = config_,
+                      .task = *task_,
                       .state = state_,
                       .weights = evaluated_weights(),
-                      .generation = generation(recipe_.decode.num_beams),
                       .command = options_.command,
                       .note = hooks_.note};
-  result.test = finish_run(finish);
+  result.scores = finish_run(finish);
   records_.draw(state_.history);
   return result;
 }

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "train/recipe.h"
+#include "train/task.h"
 
 namespace glossa {
 
@@ -16,9 +17,9 @@ namespace glossa {
 struct TrainingProgress {
   std::int64_t step = 0, max_steps = 0;
   double epoch = 0, loss = 0, learning_rate = 0;
-  double tokens_per_second = 0;  // of the target, lately
+  double tokens_per_second = 0;  // that count in the loss, lately
   double seconds_left = 0;       // at this speed
-  std::optional<double> eval_bleu = {};
+  std::optional<double> eval_loss = {}, eval_bleu = {};  // of the last validation
 };
 
 // All are called on the training thread.
@@ -38,19 +39,12 @@ struct TrainingOptions {
   TrainingHooks hooks = {};
 };
 
-// On the test data, by the finished model with the recipe's `decode`.
-struct TestScores {
-  double bleu = 0, bleu_lowercase = 0, chrf = 0;
-  double exact = 0;  // share of sentences that equal their reference
-  std::string bleu_signature = {}, bleu_lowercase_signature = {}, chrf_signature = {};
-};
-
 struct TrainingResult {
   bool stopped = false;  // on request, before the end: `checkpoint` is there to resume from
   std::int64_t step = 0;
   fs::path checkpoint;
   double seconds = 0;
-  std::optional<TestScores> test = {};
+  std::optional<Scores> scores = {};
 };
 
 // Writes a Hugging Face directory, checkpoint-<step>/ folders and the run's records into `output_directory`.

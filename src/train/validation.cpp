@@ -2,25 +2,13 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 
 #include "data/batch_plan.h"
 #include "generate/translator.h"
 
 namespace glossa {
 namespace {
-
-WeightSource copies_of(const NamedTensors& weights) {
-  auto by_name = std::make_shared<std::map<std::string, Tensor>>();
-  for (const auto& [name, tensor] : weights) (*by_name)[name] = tensor;
-  return [by_name](const std::string& name) {
-    const auto found = by_name->find(name);
-    if (found == by_name->end()) return Tensor{};
-    const Tensor weight = found->second.detach();
-    Tensor copy = weight.like(weight.shape());
-    Backend::of(copy.device()).copy(weight, copy);
-    return copy;
-  };
-}
 
 double mean_loss(const Transformer& model, const Corpus& corpus, BatchOptions batches) {
   batches.shuffle = false;
@@ -40,6 +28,19 @@ double mean_loss(const Transformer& model, const Corpus& corpus, BatchOptions ba
 }
 
 }  // namespace
+
+WeightSource copies_of(const NamedTensors& weights) {
+  auto by_name = std::make_shared<std::map<std::string, Tensor>>();
+  for (const auto& [name, tensor] : weights) (*by_name)[name] = tensor;
+  return [by_name](const std::string& name) {
+    const auto found = by_name->find(name);
+    if (found == by_name->end()) return Tensor{};
+    const Tensor weight = found->second.detach();
+    Tensor copy = weight.like(weight.shape());
+    Backend::of(copy.device()).copy(weight, copy);
+    return copy;
+  };
+}
 
 InferenceModel::InferenceModel(const TransformerConfig& config, const NamedTensors& weights)
     : parameters({.source = copies_of(weights), .training = false}), model(parameters, config) {

@@ -12,6 +12,9 @@
 
 namespace glossa {
 
+// A source of copies of weights, which may go on changing.
+WeightSource copies_of(const NamedTensors& weights);
+
 // A model for inference over copies of the given weights, which may go on changing.
 struct InferenceModel {
   InferenceModel(const TransformerConfig& config, const NamedTensors& weights);

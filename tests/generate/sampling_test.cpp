@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -12,6 +13,13 @@ namespace glossa::test {
 namespace {
 
 const std::function<bool(std::int32_t)> kNothingBreaks = [](std::int32_t) { return false; };
+
+Chosen choose(Sampling& sampling, std::vector<float>& logits, std::int32_t best = 0) {
+  double sum = 0;
+  for (const float x : logits) sum += std::exp(x);
+  const auto most = static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  return sampling.choose(logits, {most, static_cast<float>(std::log(sum))}, best);
+}
 
 // How often each token is drawn from logits that are the logarithms of `weights`.
 std::map<std::int32_t, double> shares(const SamplingConfig& config, const std::vector<double>& weights, int draws = 4000,
@@ -23,7 +31,7 @@ std::map<std::int32_t, double> shares(const SamplingConfig& config, const std::v
     for (const std::int32_t token : past) sampling.accept(token);
     std::vector<float> logits;
     for (const double w : weights) logits.push_back(static_cast<float>(std::log(w)));
-    counts[sampling.choose(logits).token] += 1.0 / draws;
+    counts[choose(sampling, logits).token] += 1.0 / draws;
   }
   return counts;
 }
@@ -113,7 +121,7 @@ TEST(Sampling, MirostatStaysNearItsSurprise) {
   for (int i = 0; i < draws; ++i) {
     std::vector<float> logits;
     for (const double w : weights) logits.push_back(static_cast<float>(std::log(w)));
-    surprise -= sampling.choose(logits).log_probability / std::log(2) / draws;
+    surprise -= choose(sampling, logits).log_probability / std::log(2) / draws;
   }
   // Of the distribution that truncation leaves, it is 3; before that, tokens are a little more surprising.
   EXPECT_NEAR(surprise, 4, 0.6);
@@ -130,7 +138,7 @@ TEST(Sampling, LogProbabilitiesAreTheModels) {
   c.temp = 0, c.logit_bias = {{0, 100}};
   Sampling sampling(c, 0, kNothingBreaks);
   std::vector<float> logits{0, 0, 0, 0};
-  const Chosen chosen = sampling.choose(logits);
+  const Chosen chosen = choose(sampling, logits);
   EXPECT_EQ(chosen.token, 0);
   EXPECT_NEAR(chosen.log_probability, std::log(0.25), 1e-6);
 }
@@ -152,6 +160,21 @@ TEST(Sampling, RefusesWhatIsOutOfRange) {
   EXPECT_THAT(error_of([&] { c.validate(); }), testing::HasSubstr("--top-p must lie between 0 and 1, found 1.5"));
   c = {}, c.mirostat = 1;
   EXPECT_THAT(error_of([&] { c.validate(); }), testing::HasSubstr("version 1 is not supported"));
+}
+
+TEST(Sampling, TheMostProbableAreThoseOfASortedList) {
+  std::vector<float> logits;
+  for (int i = 0; i < 1000; ++i) logits.push_back(static_cast<float>((i * 7919) % 251));  // with many that are equal
+  logits[3] = -INFINITY;
+  std::vector<Choice> all;
+  for (int i = 0; i < 1000; ++i)
+    if (i != 3) all.push_back({i, logits[static_cast<std::size_t>(i)]});
+  std::sort(all.begin(), all.end(), more_probable);
+  for (const std::size_t k : {1u, 2u, 40u, 998u, 2000u}) {
+    const std::vector<Choice> found = most_probable(logits, k);
+    ASSERT_EQ(found.size(), std::min<std::size_t>(k, 999));
+    for (std::size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i].token, all[i].token) << i << " of " << k;
+  }
 }
 
 }  // namespace

@@ -51,6 +51,8 @@ TEST_F(CommandLine, K01_UnknownWordsAreRefusedWithWhatWasMeant) {
       {"data preview \"$recipe\" --batch 2", "--batch", "--batches"},
       {"inspect model --verfy", "--verfy", "--verify"},
       {"doctor --jsno", "--jsno", "--json"},
+      {"pull org/name --revison main", "--revison", "--revision"},
+      {"models --jsno", "--jsno", "--json"},
       {"trian x.yaml", "trian", "train"},
       {"--log-format json trian", "trian", "train"},
       {"tokenizer decod", "decod", "decode"},
@@ -239,7 +241,7 @@ TEST_F(CommandLine, K14_ManyArgumentsAndArgumentsThatLookLikeOptions) {
 
 TEST_F(CommandLine, K15_HelpNeedsNothing) {
   for (const char* command : {"", "train", "translate", "score", "tokenizer", "tokenizer train", "tokenizer encode", "tokenizer decode", "inspect",
-                              "data", "data preview", "doctor", "bench", "bench train", "bench translate", "bench ops", "completion"}) {
+                              "data", "data preview", "pull", "models", "models rm", "doctor", "bench", "bench train", "bench translate", "bench ops", "completion"}) {
     const Outcome o = shell(std::string("glossa ") + command + " --help");
     EXPECT_EQ(o.status, 0) << command;
     EXPECT_THAT(o.out, HasSubstr("Usage: glossa")) << command;

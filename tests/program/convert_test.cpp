@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include "base/json.h"
 #include "checkpoint/tensor_directory.h"
 #include "shell.h"
@@ -15,22 +13,7 @@ class ConvertCommand : public Shell {
  protected:
   static void SetUpTestSuite() {
     make_folder();
-    fs::create_directory(folder() / "model");
-    for (const char* name : {"config.json", "model.safetensors"})
-      fs::copy_file(fs::path(GLOSSA_SOURCE_DIR) / "tests/golden/llama" / name, folder() / "model" / name);
-    std::string vocabulary;
-    for (int i = 0; i < 31; ++i)
-      vocabulary +=
-          fmt::format(R"({}"{}": {})", i ? ", " : "",
-                      i < 26 ? std::string(1, static_cast<char>('a' + i)) : fmt::format("<{}>", i), i);
-    put("model/tokenizer.json",
-        fmt::format(
-            R"({{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-          "pre_tokenizer": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}},
-          "post_processor": null, "decoder": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}},
-          "model": {{"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
-                     "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {{{}}}, "merges": []}}}})",
-            vocabulary));
+    put_letters_model();
   }
 };
 

@@ -114,5 +114,33 @@ TEST_F(LanguageModel, RefusesWithOneLine) {
   refused("glossa generate -m short -p a", 3, {"short"});
 }
 
+// From text to a model that answers, through the program alone.
+TEST_F(LanguageModel, IsPretrainedOnText) {
+  std::string text, lines;
+  for (int i = 0; i < 300; ++i) {
+    text += fmt::format("{} \xE5\x8A\xA0 {} \xE7\xAD\x89\xE4\xBA\x8E {}\n", i, i, 2 * i);
+    lines += fmt::format("{{\"text\": \"{} and {}\"}}\n", i, i);
+  }
+  put("zh.txt", text), put("en.jsonl", lines);
+  const std::string small =
+      " --set data.block_size=16 --set model.hidden_size=16 --set model.num_hidden_layers=1 --set model.num_attention_heads=2"
+      " --set model.max_position_embeddings=32 --set train.max_tokens=64 --set train.max_steps=6 --set train.warmup_steps=2"
+      " --set train.save_steps=3 --set decode.max_new_tokens=5 --json";
+  const std::string recipes = GLOSSA_SOURCE_DIR "/recipes/";
+  const Json zh = json("glossa -q train " + recipes + "shakespeare-char.yaml -o zh --set data.train_file=zh.txt" + small);
+  EXPECT_EQ(zh["step"], 6);
+  EXPECT_GT(zh["perplexity"].get<double>(), 1);
+  EXPECT_EQ(shell("glossa -q generate -m zh -p 1 -n 4 --ignore-eos").status, 0);
+  EXPECT_EQ(json("glossa -q train " + recipes + "shakespeare-gpt.yaml -o en --set data.train_file=en.jsonl --set tokenizer.vocab_size=270" + small)["step"], 6);
+  EXPECT_GT(json("glossa perplexity -m en zh.txt -c 16 --json")["perplexity"].get<double>(), 1);
+  const Json batch = json("glossa data preview " + recipes + "shakespeare-gpt.yaml --json --set data.train_file=en.jsonl --set tokenizer.vocab_size=270"
+                          " --set train.max_tokens=128");
+  EXPECT_EQ(batch["tokens"]["ids"].size(), batch["labels"].size());
+  refused("glossa train " + recipes + "shakespeare-char.yaml -o none --set data.train_file=none.txt", 4, {"none.txt"});
+  refused("glossa train " + recipes + "shakespeare-char.yaml -o none --set data.train_file=zh.txt --set model.d_model=8", 2, {"model.d_model is a key of translation"});
+  put("bad.jsonl", "{\"text\": \"a\"}\n{\"txt\": \"a\"}\n");
+  refused("glossa train " + recipes + "shakespeare-gpt.yaml -o none --set data.train_file=bad.jsonl", 3, {"bad.jsonl: line 2", "data.text_column"});
+}
+
 }  // namespace
 }  // namespace glossa::test

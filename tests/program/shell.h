@@ -1,5 +1,6 @@
 // shell.h -- runs the program as its users do: lines of bash in a folder of the test's own, and what came of them.
 #pragma once
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -43,6 +44,21 @@ class Shell : public testing::Test {
     return all.str();
   }
   static void put(const std::string& name, const std::string& text) { std::ofstream(folder() / name, std::ios::binary) << text; }
+  // model/: the small random LLaMA of tests/golden, with a tokenizer whose tokens are letters.
+  static void put_letters_model() {
+    fs::create_directory(folder() / "model");
+    for (const char* name : {"config.json", "model.safetensors"})
+      fs::copy_file(fs::path(GLOSSA_SOURCE_DIR) / "tests/golden/llama" / name, folder() / "model" / name);
+    std::string vocabulary;
+    for (int i = 0; i < 31; ++i)
+      vocabulary += fmt::format(R"({}"{}": {})", i ? ", " : "", i < 26 ? std::string(1, static_cast<char>('a' + i)) : fmt::format("<{}>", i), i);
+    put("model/tokenizer.json",
+        fmt::format(R"({{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+          "pre_tokenizer": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}},
+          "post_processor": null, "decoder": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}},
+          "model": {{"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+                     "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {{{}}}, "merges": []}}}})", vocabulary));
+  }
   static fs::path& folder() {
     static fs::path path;
     return path;

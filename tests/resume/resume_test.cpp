@@ -37,17 +37,29 @@ const char* kRecipe = GLOSSA_SOURCE_DIR "/recipes/reverse-digits.yaml";
 
 class Resume : public InFolder {};
 
+// A language model of some lines of text.
+std::vector<std::string> language_settings(const fs::path& text) {
+  return {"data.train_file=" + text.native(), "data.block_size=16", "model.hidden_size=16", "model.num_hidden_layers=1",
+          "model.num_attention_heads=2", "model.max_position_embeddings=16", "model.dropout=0.1", "train.max_steps=240",
+          "train.max_tokens=64", "train.warmup_steps=20", "train.eval_steps=80", "train.save_steps=8", "train.logging_steps=10",
+          "train.save_total_limit=2", "decode.max_new_tokens=5"};
+}
+
+const char* kLanguageRecipe = GLOSSA_SOURCE_DIR "/recipes/shakespeare-char.yaml";
+
 struct Start {
   fs::path output;
   bool resume = false;
   int threads = 1;
   std::vector<std::string> environment = {};  // "NAME=value"
+  const char* recipe = kRecipe;
+  std::vector<std::string> changes = settings();
 };
 
 pid_t start(const Start& how) {
-  std::vector<std::string> words{GLOSSA_PROGRAM, "train", kRecipe, "--output-dir", how.output.native(), "--threads", std::to_string(how.threads)};
+  std::vector<std::string> words{GLOSSA_PROGRAM, "train", how.recipe, "--output-dir", how.output.native(), "--threads", std::to_string(how.threads)};
   if (how.resume) words.push_back("--resume");
-  for (const std::string& s : settings()) words.insert(words.end(), {"--set", s});
+  for (const std::string& s : how.changes) words.insert(words.end(), {"--set", s});
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -79,26 +91,37 @@ int wanted_kills() {
   return given ? std::atoi(given) : 12;
 }
 
-TEST_F(Resume, G02_G20_KilledAtAnyMomentItEndsWithTheSameWeights) {
-  ASSERT_EQ(run({.output = folder / "whole", .threads = 2}), 0);
-  const std::string wanted = weights(folder / "whole");
+// Kills runs like `how` until there were enough kills, and compares what they end with.
+void kill_and_compare(const fs::path& folder, Start how) {
+  how.output = folder / "whole", how.threads = 2;
+  ASSERT_EQ(run(how), 0) << read_file(how.output.native() + ".log");
+  const std::string wanted = weights(how.output);
   std::mt19937 random(std::random_device{}());
   int kills = 0, runs = 0;
   while (kills < wanted_kills()) {
-    const fs::path output = folder / fmt::format("killed{}", runs++);
+    how.output = folder / fmt::format("killed{}", runs++);
     int status = 1000;
-    for (bool resume = false; status >= 1000; resume = true) {
-      const pid_t child = start({.output = output, .resume = resume, .threads = 1 + static_cast<int>(random() % 2)});
+    for (how.resume = false; status >= 1000; how.resume = true) {
+      how.threads = 1 + static_cast<int>(random() % 2);
+      const pid_t child = start(how);
       if (kills < wanted_kills()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(random() % 400));
         kills += kill(child, SIGKILL) == 0;
       }
       status = finish(child);
     }
-    ASSERT_EQ(status, 0) << read_file(output.native() + ".log");
-    EXPECT_EQ(weights(output), wanted);
-    fs::remove_all(output);
+    ASSERT_EQ(status, 0) << read_file(how.output.native() + ".log");
+    EXPECT_EQ(weights(how.output), wanted);
+    fs::remove_all(how.output);
   }
+}
+
+TEST_F(Resume, G02_G20_KilledAtAnyMomentItEndsWithTheSameWeights) { kill_and_compare(folder, {.output = {}}); }
+
+TEST_F(Resume, G02_G20_SoDoesALanguageModel) {
+  std::string text;
+  for (int i = 0; i < 500; ++i) text += fmt::format("{} and {}\n", i, i * i);
+  kill_and_compare(folder, {.output = {}, .recipe = kLanguageRecipe, .changes = language_settings(put("text.txt", text))});
 }
 
 TEST_F(Resume, G16_K13_StoppedBySignalsItSays75AndGoesOn) {

@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "train/model_card.h"
+#include "train/translation.h"
 
 namespace glossa {
 namespace {
@@ -26,14 +27,10 @@ class ModelCard : public testing::Test {
   std::string card(const std::optional<TestScores>& test = {}) {
     return model_card({.recipe = recipe,
                        .run = run,
-                       .corpus = *corpus,
-                       .config = config,
                        .state = state,
-                       .weights = {{"a", Tensor::of(std::vector<float>(15000))}},
-                       .generation = {},
-                       .command = "glossa train r.yaml",
-                       .note = {}},
-                      test);
+                       .parameters = 15000,
+                       .command = command,
+                       .parts = translation_card({.recipe = recipe, .corpus = *corpus, .config = config, .run = run, .test = test})});
   }
   static YAML::Node front_matter(const std::string& card) {
     EXPECT_THAT(card, testing::StartsWith("---\n"));
@@ -45,6 +42,7 @@ class ModelCard : public testing::Test {
   TransformerConfig config;
   RunState state;
   fs::path run = "runs/my model: 2/";
+  std::string command = "glossa train r.yaml";
 };
 
 TEST_F(ModelCard, TheHubCanReadItsFrontMatter) {

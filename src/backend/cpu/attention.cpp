@@ -10,82 +10,12 @@
 
 #include "backend/cpu/activation-inl.h"
 #include "backend/cpu/attention.h"
+#include "backend/cpu/attention_rows.h"
+#include "backend/cpu/decode_attention.h"
 #include "backend/cpu/partial-inl.h"
 #include "backend/cpu/philox-inl.h"
-#include "backend/cpu/rows.h"
 #include "backend/cpu/small_gemm-inl.h"
 #include "hwy/highway.h"
-
-#ifndef GLOSSA_BACKEND_CPU_ATTENTION_ONCE
-#define GLOSSA_BACKEND_CPU_ATTENTION_ONCE
-namespace glossa::cpu {
-namespace {
-
-// A tensor read as [tokens, heads, dim], where a token's heads may be part of a longer row.
-struct HeadRows {
-  float* data = nullptr;
-  std::int64_t heads = 0, dim = 0, stride = 0, head_stride = 0;
-
-  HeadRows() = default;
-  explicit HeadRows(const Tensor& x)
-      : data(x.data<float>()), heads(x.size(1)), dim(x.size(2)), stride(x.stride(0)), head_stride(x.stride(1)) {}
-  float* at(std::int64_t token, std::int64_t head) const { return data + token * stride + head * head_stride; }
-};
-
-// All sequences of a call.
-struct AttentionRows {
-  HeadRows q, k, v, out;
-  const std::int32_t *queries, *keys, *key_rows;  // where sequences begin; key_rows: null where keys lie in order
-  Mask mask;
-  float scale, softcap;
-  Dropout dropout;
-  Rows logsumexp;  // no data where it is not kept
-  // Of the backward pass.
-  HeadRows dout, dq, dk, dv;
-  bool add;
-};
-
-struct Range {
-  std::int64_t begin, end;
-  std::int64_t size() const { return end - begin; }
-};
-
-// The keys of its sequence that a query sees; they are neighbours. `position`: of the query among the keys.
-Range seen(const Mask& mask, std::int64_t position, std::int64_t keys) {
-  Range range{0, keys};
-  if (mask.causal) range.end = std::min(range.end, position + 1);
-  if (mask.window > 0) {
-    range.begin = std::max<std::int64_t>(range.begin, position - mask.window + 1);
-    range.end = std::min(range.end, position + mask.window);
-  }
-  range.end = std::max(range.end, range.begin);
-  return range;
-}
-
-constexpr std::int64_t kQueryBlock = 32;  // queries whose probabilities lie in the cache together
-
-constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
-
-// One head of one sequence.
-struct Item {
-  const AttentionRows& a;
-  std::int64_t head, kv_head;
-  Range queries, keys;  // among all tokens
-
-  std::int64_t shift() const { return keys.size() - queries.size(); }
-  Range seen_by(std::int64_t query) const { return seen(a.mask, query + shift(), keys.size()); }
-  std::int64_t key_row(std::int64_t key) const {
-    return a.key_rows ? a.key_rows[keys.begin + key] : keys.begin + key;
-  }
-  // The element of the dropout mask for the first key.
-  std::uint64_t element(std::int64_t query) const {
-    return static_cast<std::uint64_t>((queries.begin + query) * a.q.heads + head) << 20;
-  }
-};
-
-}  // namespace
-}  // namespace glossa::cpu
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace glossa::cpu::HWY_NAMESPACE {
@@ -95,6 +25,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr std::int64_t kLanes = HWY_LANES(float);
+constexpr std::int64_t kQueryBlock = 32;  // queries whose probabilities lie in the cache together
+
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
 // Rows of `x` transposed into panels of kSmallPanel of them: element (row j, column c) goes to
 // to[j / panel * dim * panel + c * panel + j % panel]; rows past `count`, up to a whole panel, are 0.
@@ -184,19 +117,6 @@ float softmax_row(float* row, Range range, std::int64_t width, const AttentionRo
   return (std::isinf(top) ? 0 : top) + std::log(total);
 }
 
-// Drops elements of a row of probabilities (or of their gradient); `first`: the mask's element for row[0].
-void drop_row(DropoutRun& run, float* row, std::uint64_t first, Range range) {
-  const D d;
-  constexpr auto kRun = static_cast<std::int64_t>(DropoutRun::kRun);
-  for (std::int64_t piece = range.begin; piece < range.end; piece += kRun) {
-    const std::int64_t count = std::min(range.end - piece, kRun);
-    run.fill(first + static_cast<std::uint64_t>(piece), static_cast<std::size_t>(count));
-    for (std::int64_t i = 0; i < count; i += kLanes)
-      store_partial(run.apply(d, load_partial(d, row + piece + i, count - i), static_cast<std::size_t>(i)), d, row + piece + i,
-                    count - i);
-  }
-}
-
 // The keys that any query of a block sees, from the beginning of a panel on.
 Range seen_by_block(const Item& item, std::int64_t first, std::int64_t count) {
   Range all = item.seen_by(first);
@@ -227,55 +147,10 @@ void multiply_panels(const HeadRows& x, const Item& item, std::int64_t first, st
               .add = false});
 }
 
-// One query: dot products and one pass over the values, without any rearrangement. Decoding consists of these.
-void attend_once(const Item& item, float* p) {
-  const D d;
-  const AttentionRows& a = item.a;
-  const std::int64_t dim = a.q.dim, keys = item.keys.size();
-  const Range range = item.seen_by(0);
-  const float* q = a.q.at(item.queries.begin, item.head);
-  for (std::int64_t j = range.begin; j < range.end; ++j) {
-    const float* k = a.k.at(item.key_row(j), item.kv_head);
-    V sum = hn::Zero(d), more = hn::Zero(d);
-    std::int64_t c = 0;
-    for (; c + 2 * kLanes <= dim; c += 2 * kLanes) {
-      sum = hn::MulAdd(hn::LoadU(d, q + c), hn::LoadU(d, k + c), sum);
-      more = hn::MulAdd(hn::LoadU(d, q + c + kLanes), hn::LoadU(d, k + c + kLanes), more);
-    }
-    for (; c < dim; c += kLanes) sum = hn::MulAdd(load_partial(d, q + c, dim - c), load_partial(d, k + c, dim - c), sum);
-    p[j] = hn::GetLane(hn::SumOfLanes(d, hn::Add(sum, more)));
-  }
-  const float logsumexp = softmax_row(p, range, keys, a);
-  if (a.logsumexp.data) a.logsumexp[item.queries.begin][item.head] = logsumexp;
-  if (a.dropout) {
-    DropoutRun run(a.dropout);
-    drop_row(run, p, item.element(0), range);
-  }
-  float* out = a.out.at(item.queries.begin, item.head);
-  constexpr std::int64_t kWide = 4 * kLanes;  // columns at a time, in registers
-  for (std::int64_t c = 0; c < dim; c += kWide) {
-    V sum[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
-    const std::int64_t left = dim - c;
-    for (std::int64_t j = range.begin; j < range.end; ++j) {
-      const float* v = a.v.at(item.key_row(j), item.kv_head) + c;
-      const V x = hn::Set(d, p[j]);
-      if (left >= kWide) {
-        HWY_UNROLL(4)
-        for (int i = 0; i < 4; ++i) sum[i] = hn::MulAdd(x, hn::LoadU(d, v + i * kLanes), sum[i]);
-      } else {
-        for (int i = 0; i < 4 && i * kLanes < left; ++i)
-          sum[i] = hn::MulAdd(x, load_partial(d, v + i * kLanes, left - i * kLanes), sum[i]);
-      }
-    }
-    for (int i = 0; i < 4 && i * kLanes < left; ++i) store_partial(sum[i], d, out + c + i * kLanes, left - i * kLanes);
-  }
-}
-
 void attend(const Item& item) {
   thread_local ScratchFloats scratch;
   const AttentionRows& a = item.a;
   const std::int64_t dim = a.q.dim, keys = item.keys.size(), width = round_up(keys, kSmallPanel) + kSmallPanel;
-  if (item.queries.size() == 1) return attend_once(item, scratch.get(width));
   float* panels = scratch.get(width * (2 * dim + kQueryBlock));
   float *copied = panels + width * dim, *p = copied + width * dim;
   transpose_into_panels(item, a.k, keys, panels);
@@ -289,7 +164,7 @@ void attend(const Item& item) {
       const Range visible = item.seen_by(first + i);
       const float logsumexp = softmax_row(p + i * width, visible, range.end, a);
       if (a.logsumexp.data) a.logsumexp[item.queries.begin + first + i][item.head] = logsumexp;
-      if (a.dropout) drop_row(run, p + i * width, item.element(first + i), visible);
+      if (a.dropout) run.drop(p + i * width, item.element(first + i), visible.begin, visible.end);
     }
     small_gemm({.m = count,
                 .n = dim,
@@ -387,10 +262,10 @@ void attend_backward(const Item& item, bool sum) {
         std::copy(pi + visible.begin, pi + visible.end, tangents + visible.begin);
       }
       probabilities_row(pi, visible, range.end, a.softcap > 0 ? a.softcap : a.scale, a.logsumexp[token + i][item.head]);
-      if (a.dropout) drop_row(run, gi, item.element(first + i), visible);
+      if (a.dropout) run.drop(gi, item.element(first + i), visible.begin, visible.end);
       gradient_row(pi, gi, visible, range.end, a.scale);
       if (a.softcap > 0) slope_row(tangents, gi, visible);
-      if (a.dropout) drop_row(run, pi, item.element(first + i), visible);
+      if (a.dropout) run.drop(pi, item.element(first + i), visible.begin, visible.end);
     }
     small_gemm({.m = count, .n = dim, .k = range.size(), .a = g + range.begin, .a_row = width, .a_column = 1,
                 .b = k.data + range.begin * k.stride, .b_row = k.stride, .b_panel = kSmallPanel,
@@ -429,14 +304,6 @@ AttentionRows rows_of(const Attention& a) {
   return r;
 }
 
-Item item_of(const AttentionRows& r, std::int64_t sequence, std::int64_t head) {
-  return {.a = r,
-          .head = head,
-          .kv_head = head / (r.q.heads / r.k.heads),
-          .queries = {r.queries[sequence], r.queries[sequence + 1]},
-          .keys = {r.keys[sequence], r.keys[sequence + 1]}};
-}
-
 // How many (sequence, head) pairs are worth a task: some 20 us of arithmetic.
 std::int64_t grain(const Attention& a, double operations_per_score) {
   constexpr double kTaskOperations = 1e6;
@@ -452,9 +319,14 @@ void attention(const Attention& a, Tensor& out) {
   AttentionRows r = rows_of(a);
   r.out = HeadRows(out);
   const std::int64_t heads = r.q.heads;
-  parallel_for(a.queries.count * heads, grain(a, 4), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      if (const Item item = item_of(r, i / heads, i % heads); item.queries.size() > 0) HWY_DYNAMIC_DISPATCH(attend)(item);
+  std::vector<std::int64_t> single, others;
+  for (std::int64_t s = 0; s < a.queries.count; ++s) {
+    const std::int64_t count = r.queries[s + 1] - r.queries[s];
+    if (count > 0) (count == 1 ? single : others).push_back(s);
+  }
+  decode_attention(r, single);
+  parallel_for(static_cast<std::int64_t>(others.size()) * heads, grain(a, 4), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) HWY_DYNAMIC_DISPATCH(attend)(item_of(r, others[static_cast<std::size_t>(i / heads)], i % heads));
   });
 }
 

@@ -57,7 +57,7 @@ class Scratch {
   std::int64_t bytes_ = 0;
 };
 
-thread_local Scratch scratch_a, scratch_b;
+thread_local Scratch scratch_a, scratch_b, scratch_wide;
 
 const char* at(const void* base, std::int64_t units) { return static_cast<const char*>(base) + units * kUnitBytes; }
 
@@ -69,6 +69,7 @@ struct Part {
   std::int64_t column, columns;
   const void* b;
   bool first, last;  // along k
+  DType narrow = DType::f32;  // of b's numbers
 
   std::int64_t panels() const { return ceil_div(columns, kernels.panel); }
 };
@@ -92,25 +93,31 @@ void run_task(const Part& part, std::int64_t row, std::int64_t row_end, std::int
   const std::int64_t strip_units = kernels.rows * kStripStride;
   const bool direct = rows == 1 && !p.transpose_a && !kernels.bf16;  // one row needs no packing
   char* packed = direct ? nullptr : static_cast<char*>(scratch_a.get(strips.count * strip_units * kUnitBytes + 64));
-  // Panels whose block fills half of the L2 cache; the other half is for A and C.
-  const std::int64_t group =
-      std::max<std::int64_t>(static_cast<std::int64_t>(l2_cache_bytes()) / 2 / (part.block * kernels.panel * kUnitBytes), 1);
+  // Panels whose block fills half of the L2 cache; the other half is for A and C. One row has no second use for them, and
+  // what is made wide for it should not leave the L1 cache.
+  const bool widens = part.narrow != DType::f32;
+  const std::int64_t cache = widens && rows == 1 ? 32 << 10 : static_cast<std::int64_t>(l2_cache_bytes()) / 2;
+  const std::int64_t panel_units = part.block * kernels.panel;
+  const std::int64_t group = std::max<std::int64_t>(cache / (panel_units * kUnitBytes), 1);
+  auto* const wide = static_cast<float*>(widens ? scratch_wide.get(group * panel_units * kUnitBytes) : nullptr);
   const std::int64_t groups = ceil_div(panel_end - panel, group);
   for (std::int64_t u = 0; u < part.units; u += part.block) {
     const std::int64_t units = std::min(part.block, part.units - u), begin = part.begin + u;
     const bool add = p.add || begin > 0, last = part.last && u + units == part.units;
     if (!direct)
       kernels.pack_a(p.transpose_a ? p.a + row : p.a + row * p.lda, p.lda, p.transpose_a, p.k, begin, units, strips, packed);
-    const void* block = at(part.b, u * part.panels() * kernels.panel);
+    const std::int64_t block = u * part.panels() * kernels.panel;
     for (std::int64_t g = 0; g < groups; ++g) {
       const std::int64_t from = panel + cut(panel_end - panel, groups, g), to = panel + cut(panel_end - panel, groups, g + 1);
       const std::int64_t column = from * kernels.panel, columns = std::min(to * kernels.panel, part.columns) - column;
+      const std::int64_t place = block + from * units * kernels.panel;
+      if (widens) widen(part.narrow, static_cast<const std::uint16_t*>(part.b) + place, (to - from) * units * kernels.panel, wide);
       for (std::int64_t s = 0; s < strips.count; ++s) {
         const std::int64_t r = row + strips.begin[s], count = strips.rows(s);
         kernels.multiply({.a = direct ? static_cast<const void*>(p.a + r * p.lda + begin) : packed + s * strip_units * kUnitBytes,
                           .a_by_units = p.transpose_a,
                           .rows = count,
-                          .b = at(block, from * units * kernels.panel),
+                          .b = widens ? static_cast<const void*>(wide) : at(part.b, place),
                           .units = units,
                           .columns = columns,
                           .c = p.c + r * p.ldc + part.column + column,
@@ -190,7 +197,7 @@ void gemm(const MatrixProduct& p) {
   if (p.k == 0) return finish_empty(p, kernels);
   const std::int64_t units = units_of(p.k, kernels.bf16), block = block_length(units);
   if (p.packed) {
-    run_part({p, kernels, 0, units, block, 0, p.n, p.packed->data, true, true});
+    run_part({p, kernels, 0, units, block, 0, p.n, p.packed->data, true, true, p.packed->narrow});
     return;
   }
   const std::int64_t length = std::max(kPartLength / block, std::int64_t{1}) * block;
@@ -226,6 +233,46 @@ PackedB pack_b(const float* b, std::int64_t ldb, bool transpose, std::int64_t k,
   const std::int64_t units = units_of(k, kernels.bf16);
   if (k > 0 && n > 0) pack_part(kernels, b, ldb, transpose, k, 0, units, block_length(units), 0, n, memory);
   return {memory, k, n, kernels.bf16, set};
+}
+
+namespace {
+
+// 16-bit numbers stay so: for bf16 products two make a unit, for f32 products each is one that will be widened.
+bool pairs(const NarrowB& b) { return b.type == DType::bf16 && kernels_for(instruction_set(), true).bf16; }
+
+}  // namespace
+
+std::size_t packed_narrow_bytes(const NarrowB& b) {
+  check(b.type == DType::bf16 || b.type == DType::f16, Code::shape, "a weight of {} is not one of 16 bits", name_of(b.type));
+  return packed_b_bytes(b.k, b.n, pairs(b)) / (pairs(b) ? 1 : 2);
+}
+
+PackedB pack_narrow(const NarrowB& b, std::int64_t column, std::int64_t columns, void* memory) {
+  check(column % kPieceColumns == 0 && column + columns <= b.n && b.ldb >= (b.transpose ? b.k : b.n), Code::shape,
+        "columns {} to {} of a weight of {} x {} cannot be packed", column, column + columns, b.k, b.n);
+  const InstructionSet set = instruction_set();
+  const Kernels& kernels = kernels_for(set, pairs(b));
+  const std::int64_t in_unit = kernels.bf16 ? 2 : 1, units = units_of(b.k, kernels.bf16), block = block_length(units);
+  const std::int64_t panels = ceil_div(b.n, kernels.panel), first = column / kernels.panel;
+  const std::int64_t column_stride = b.transpose ? b.ldb : 1, k_stride = b.transpose ? 1 : b.ldb;
+  const auto* const from = static_cast<const std::uint16_t*>(b.data);
+  auto* const to = static_cast<std::uint16_t*>(memory);
+  parallel_for(ceil_div(columns, kernels.panel), std::max<std::int64_t>((64 << 10) / (units * kernels.panel), 1),
+               [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t u = 0; u < units; u += block) {
+      const std::int64_t length = std::min(block, units - u);
+      for (std::int64_t j = first + begin; j < first + end; ++j) {
+        std::uint16_t* const panel = to + (u * panels + j * length) * kernels.panel * in_unit;
+        for (std::int64_t c = 0; c < kernels.panel; ++c)
+          for (std::int64_t i = 0; i < length * in_unit; ++i) {
+            const std::int64_t row = u * in_unit + i, source = j * kernels.panel + c;
+            const bool there = row < b.k && source < b.n;
+            panel[(i / in_unit * kernels.panel + c) * in_unit + i % in_unit] = there ? from[source * column_stride + row * k_stride] : 0;
+          }
+      }
+    }
+  });
+  return {memory, b.k, b.n, kernels.bf16, set, kernels.bf16 ? DType::f32 : b.type};
 }
 
 }  // namespace glossa::cpu

@@ -18,8 +18,9 @@ namespace glossa::cpu {
 struct PackedB {
   const void* data = nullptr;
   std::int64_t k = 0, n = 0;
-  bool bf16 = false;
+  bool bf16 = false;  // for products in bf16
   InstructionSet instruction_set = InstructionSet::portable;
+  DType narrow = DType::f32;  // f16, bf16: so it lies there, and is made f32 panel by panel as products go along
 };
 
 // C [m, n] = alpha * op(A) [m, k] op(B) [k, n], + C with `add`; then, each where given,
@@ -58,5 +59,21 @@ std::size_t packed_b_bytes(std::int64_t k, std::int64_t n, bool bf16);
 // the instruction set in use.
 PackedB pack_b(const float* b, std::int64_t ldb, bool transpose, std::int64_t k, std::int64_t n, bool bf16,
                void* memory);
+
+// A weight of 16 bits an element, which stays as exact as it is: of bf16 for products in bf16, where the processor has
+// them; else for f32 products. Packs columns [column, column + columns) of B, `column` a multiple of kPieceColumns, so that
+// a large one can be packed piece by piece.
+constexpr std::int64_t kPieceColumns = 64;
+struct NarrowB {
+  const void* data;
+  DType type;  // f16 or bf16
+  std::int64_t ldb;
+  bool transpose;
+  std::int64_t k, n;
+};
+std::size_t packed_narrow_bytes(const NarrowB& b);
+PackedB pack_narrow(const NarrowB& b, std::int64_t column, std::int64_t columns, void* memory);
+// `count` numbers of 16 bits as f32.
+void widen(DType type, const void* from, std::int64_t count, float* to);
 
 }  // namespace glossa::cpu

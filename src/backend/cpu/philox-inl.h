@@ -1,9 +1,11 @@
 // philox-inl.h -- the 16-bit random numbers of dropout by vectors: the same bits as Philox::philox in base/random.h, for
 // any instruction set. Per-target header: include it after highway.h within a foreach_target translation unit.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "backend/backend.h"
+#include "backend/cpu/partial-inl.h"
 #include "base/random.h"
 
 #if defined(GLOSSA_BACKEND_CPU_PHILOX_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -85,6 +87,18 @@ class DropoutRun {
     const auto number = hn::PromoteTo(di, hn::LoadU(d16, bits_ + offset_ + index));
     const auto drop = hn::RebindMask(d, hn::Lt(number, hn::Set(di, threshold_)));
     return hn::IfThenZeroElse(drop, hn::Mul(x, hn::Set(d, scale_)));
+  }
+
+  // Elements [begin, end) of a row, in place; `first`: the number of the row's element 0.
+  void drop(float* row, std::uint64_t first, std::int64_t begin, std::int64_t end) {
+    const hn::ScalableTag<float> d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    for (std::int64_t piece = begin; piece < end; piece += static_cast<std::int64_t>(kRun)) {
+      const std::int64_t count = std::min(end - piece, static_cast<std::int64_t>(kRun));
+      fill(first + static_cast<std::uint64_t>(piece), static_cast<std::size_t>(count));
+      for (std::int64_t i = 0; i < count; i += lanes)
+        store_partial(apply(d, load_partial(d, row + piece + i, count - i), static_cast<std::size_t>(i)), d, row + piece + i, count - i);
+    }
   }
 
  private:

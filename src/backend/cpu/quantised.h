@@ -12,7 +12,9 @@
 
 namespace glossa::cpu {
 
-// A weight [n, k] in panels of 16 of its rows, which are the columns of the product.
+constexpr std::int64_t kBandColumns = 64;  // columns of the product, rows of the weight, that lie together when packed
+
+// A weight [n, k] in bands of its rows.
 struct PackedBlocks {
   const void* data = nullptr;
   DType type = DType::q8_0;
@@ -20,8 +22,9 @@ struct PackedBlocks {
 };
 
 std::size_t packed_blocks_bytes(DType type, std::int64_t k, std::int64_t n);
-// Packs n rows of k elements, `row_bytes` apart, into memory of packed_blocks_bytes(type, k, n) bytes aligned to 64.
-PackedBlocks pack_blocks(const void* rows, std::int64_t row_bytes, DType type, std::int64_t k, std::int64_t n, void* memory);
+// Packs n rows of k elements, `row_bytes` apart, into memory of packed_blocks_bytes(type, k, n) bytes aligned to 64. Whole
+// bands may be packed by themselves, each after those of the rows before.
+void pack_blocks(const void* rows, std::int64_t row_bytes, DType type, std::int64_t k, std::int64_t n, void* memory);
 // C = epilogue(alpha * A b^T) as `gemm`; p.b and p.packed are not read, and nothing is added to C.
 void gemm_blocks(const MatrixProduct& p, const PackedBlocks& b);
 

@@ -29,9 +29,8 @@ std::int32_t four_bytes(const std::int8_t* from) {
 // C [R, P * 16] over all groups. Whole numbers make the order of their sums free, so that one row may use two sums for
 // each panel and still give the bits of a row among others.
 template <int R, int P, int Bits, bool Halves, bool Minima>
-HWY_NOINLINE void tile(const QuantisedRows& a, const char* panels, std::int64_t panel_bytes, int zero, float* c, std::int64_t ldc) {
-  constexpr std::int64_t kSets = Halves ? 2 : 1, kScaleBytes = kSets * kColumns * 2;
-  constexpr std::int64_t kNumbers = (Minima ? 2 : 1) * kScaleBytes, kGroupBytes = kNumbers + kGroupLength * kColumns * Bits / 8;
+HWY_NOINLINE void tile(const QuantisedRows& a, const char* band, std::int64_t panel, int zero, float* c, std::int64_t ldc) {
+  constexpr BlockForm kForm{Bits, 0, Halves, Minima};
   const std::int64_t groups = a.k / kGroupLength;
   const __m512i low = _mm512_set1_epi8(15);
   __m512 sum[R][P];
@@ -40,10 +39,10 @@ HWY_NOINLINE void tile(const QuantisedRows& a, const char* panels, std::int64_t 
     HWY_UNROLL(4)
     for (int p = 0; p < P; ++p) sum[r][p] = _mm512_setzero_ps();
   }
-  const char* at = panels + sizeof(PanelHeader);
-  for (std::int64_t g = 0; g < groups; ++g, at += kGroupBytes) {
-    HWY_UNROLL(2)
-    for (int s = 0; s < kSets; ++s) {
+  const char* at = band + sizeof(BandHeader);
+  for (std::int64_t g = 0; g < groups; ++g, at += kForm.group_bytes()) {
+    const char* const number = at + kForm.numbers(panel);
+    for (int s = 0; s < kForm.sets(); ++s) {
       __m512i dot[R][P];
       HWY_UNROLL(16)
       for (int r = 0; r < R; ++r) {
@@ -65,7 +64,7 @@ HWY_NOINLINE void tile(const QuantisedRows& a, const char* panels, std::int64_t 
         for (int chunk = s * 4; chunk < (Halves ? s * 4 + 4 : 8); ++chunk) {
           __m512i numbers[P];
           HWY_UNROLL(4)
-          for (int p = 0; p < P; ++p) numbers[p] = _mm512_loadu_si512(at + p * panel_bytes + kNumbers + chunk * 64);
+          for (int p = 0; p < P; ++p) numbers[p] = _mm512_loadu_si512(number + kForm.numbers(p) - kForm.numbers(0) + chunk * 64);
           multiply(chunk, numbers);
         }
       } else {
@@ -74,7 +73,7 @@ HWY_NOINLINE void tile(const QuantisedRows& a, const char* panels, std::int64_t 
           __m512i lower[P], upper[P];
           HWY_UNROLL(4)
           for (int p = 0; p < P; ++p) {
-            const __m512i both = _mm512_loadu_si512(at + p * panel_bytes + kNumbers + chunk * 64);
+            const __m512i both = _mm512_loadu_si512(number + kForm.numbers(p) - kForm.numbers(0) + chunk * 64);
             lower[p] = _mm512_and_si512(both, low);
             upper[p] = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
           }
@@ -84,9 +83,9 @@ HWY_NOINLINE void tile(const QuantisedRows& a, const char* panels, std::int64_t 
       }
       HWY_UNROLL(4)
       for (int p = 0; p < P; ++p) {
-        const __m512 scales = sixteen_halves(at + p * panel_bytes + s * kColumns * 2);
+        const __m512 scales = sixteen_halves(at + kForm.scales(s, panel + p));
         __m512 minima = _mm512_setzero_ps();
-        if constexpr (Minima) minima = sixteen_halves(at + p * panel_bytes + kScaleBytes + s * kColumns * 2);
+        if constexpr (Minima) minima = sixteen_halves(at + kForm.minima_at(s, panel + p));
         HWY_UNROLL(16)
         for (int r = 0; r < R; ++r) {
           const float scale = a.scale[r * groups + g];
@@ -102,27 +101,26 @@ HWY_NOINLINE void tile(const QuantisedRows& a, const char* panels, std::int64_t 
   }
   HWY_UNROLL(4)
   for (int p = 0; p < P; ++p) {
-    const __m512 unit = _mm512_set1_ps(reinterpret_cast<const PanelHeader*>(panels + p * panel_bytes)->unit);
+    const __m512 unit = _mm512_set1_ps(reinterpret_cast<const BandHeader*>(band)->unit[panel + p]);
     HWY_UNROLL(16)
     for (int r = 0; r < R; ++r) _mm512_storeu_ps(c + r * ldc + p * kColumns, _mm512_mul_ps(unit, sum[r][p]));
   }
 }
 
-template <int R, int P, int Bits, bool Halves, bool Minima>
-void rows_of(const PanelProduct& p, const BlockForm& form, std::int64_t row) {
-  const std::int64_t groups = p.a.k / kGroupLength;
-  const QuantisedRows a{p.a.q + row * p.a.k, p.a.scale + row * groups, p.a.sum + row * groups * 2, p.a.k};
-  tile<R, P, Bits, Halves, Minima>(a, p.panels, p.panel_bytes, form.zero, p.c + row * p.ldc, p.ldc);
-}
-
-// P panels at a time; tiles of `Most` rows, and what is left in one smaller tile.
+// P panels at a time, as long as there are so many; tiles of `Most` rows, and what is left in one smaller tile.
 template <int P, int Most, int Bits, bool Halves, bool Minima>
 void by_panels(const BlockForm& form, PanelProduct& p) {
-  for (; p.count >= P; p.count -= P, p.panels += P * p.panel_bytes, p.c += P * kColumns) {
+  const std::int64_t groups = p.a.k / kGroupLength;
+  for (; p.count >= P; p.count -= P, p.first += P, p.c += P * kColumns) {
+    const auto rows = [&]<int R>(std::integral_constant<int, R>, std::int64_t row) {
+      tile<R, P, Bits, Halves, Minima>({p.a.q + row * p.a.k, p.a.scale + row * groups, p.a.sum + row * groups * 2, p.a.k},
+                                       p.bands + p.first / kBandPanels * p.band_bytes, p.first % kBandPanels, form.zero,
+                                       p.c + row * p.ldc, p.ldc);
+    };
     std::int64_t row = 0;
-    for (; row + Most <= p.rows; row += Most) rows_of<Most, P, Bits, Halves, Minima>(p, form, row);
+    for (; row + Most <= p.rows; row += Most) rows(std::integral_constant<int, Most>(), row);
     const auto rest = [&]<int... R>(std::integer_sequence<int, R...>) {
-      (void)((p.rows - row == R + 1 && (rows_of<R + 1, P, Bits, Halves, Minima>(p, form, row), true)) || ...);
+      (void)((p.rows - row == R + 1 && (rows(std::integral_constant<int, R + 1>(), row), true)) || ...);
     };
     rest(std::make_integer_sequence<int, Most - 1>());
   }

@@ -11,18 +11,20 @@ void multiply(const BlockForm& form, const PanelProduct& p) {
   const std::int64_t groups = p.a.k / kGroupLength;
   for (std::int64_t panel = 0; panel < p.count; ++panel)
     for (std::int64_t r = 0; r < p.rows; ++r) {
-      const char* at = p.panels + panel * p.panel_bytes;
-      const float unit = reinterpret_cast<const PanelHeader*>(at)->unit;
-      at += sizeof(PanelHeader);
+      const std::int64_t place = (p.first + panel) % kBandPanels;
+      const char* band = p.bands + (p.first + panel) / kBandPanels * p.band_bytes;
+      const float unit = reinterpret_cast<const BandHeader*>(band)->unit[place];
+      const char* at = band + sizeof(BandHeader);
       float sums[kColumns] = {};
       for (std::int64_t g = 0; g < groups; ++g, at += form.group_bytes()) {
-        const auto* scales = reinterpret_cast<const float16*>(at);
-        const auto* numbers = reinterpret_cast<const std::uint8_t*>(at + (form.minima ? 2 : 1) * form.scale_bytes());
+        const auto* numbers = reinterpret_cast<const std::uint8_t*>(at + form.numbers(place));
         const std::int8_t* q = p.a.q + r * p.a.k + g * kGroupLength;
         const float scale = p.a.scale[r * groups + g];
         const std::int32_t* sum = p.a.sum + (r * groups + g) * 2;
         for (std::int64_t s = 0; s < form.sets(); ++s) {
           const std::int32_t total = form.halves ? sum[s] : sum[0] + sum[1];
+          const auto* scales = reinterpret_cast<const float16*>(at + form.scales(s, place));
+          const auto* minima = reinterpret_cast<const float16*>(at + form.minima_at(s, place));
           const std::int64_t first = s * 4, last = form.halves ? first + 4 : kChunks;
           for (std::int64_t column = 0; column < kColumns; ++column) {
             std::int32_t dot = -form.zero * total;
@@ -32,9 +34,8 @@ void multiply(const BlockForm& form, const PanelProduct& p) {
                 const int u = form.bits == 8 ? byte : chunk < 4 ? byte & 15 : byte >> 4;
                 dot += u * q[chunk * 4 + i];
               }
-            sums[column] += static_cast<float>(dot) * (static_cast<float>(scales[s * kColumns + column]) * scale);
-            if (form.minima)
-              sums[column] -= static_cast<float>(scales[(form.sets() + s) * kColumns + column]) * (scale * static_cast<float>(total));
+            sums[column] += static_cast<float>(dot) * (static_cast<float>(scales[column]) * scale);
+            if (form.minima) sums[column] -= static_cast<float>(minima[column]) * (scale * static_cast<float>(total));
           }
         }
       }

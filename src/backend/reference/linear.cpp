@@ -103,7 +103,7 @@ void ReferenceBackend::gate_backward(const Tensor& x, Unary act, const Tensor& d
 
 void ReferenceBackend::gemm(const Gemm& g) {
   in_type_of(g.y, [&]<class T>(T) {
-    const Tensor weight = is_quantised(g.b.dtype()) ? g.b.to(g.y.dtype()) : g.b;
+    const Tensor weight = is_quantised(g.b.dtype()) || is_narrow(g.b.dtype()) ? g.b.to(g.y.dtype()) : g.b;
     const Matrix<const T> a(g.a), b(weight);
     const Matrix<T> y(g.y);
     const std::int64_t inner = g.transpose_a ? a.rows : a.cols;
