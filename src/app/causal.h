@@ -14,7 +14,7 @@ namespace glossa::app {
 
 // What --model and --tokenizer say.
 struct ModelOptions {
-  std::string model, tokenizer;
+  std::string model = {}, tokenizer = {};
 };
 void add_model_options(CLI::App& command, ModelOptions& options);
 

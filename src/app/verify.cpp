@@ -1,4 +1,5 @@
-// verify.cpp -- `glossa verify`: whether two files hold the same language model, as far as its predictions tell.
+// verify.cpp -- `glossa verify`: whether two files hold the same language model, as far as its predictions
+// tell.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
@@ -15,11 +16,14 @@ namespace {
 
 // Prose, dialogue, numbers, Chinese and code, so that nothing need be at hand.
 constexpr std::string_view kText =
-    "The lighthouse keeper wrote in her journal every evening. On the third of March 1887 she noted that the wind had turned, that two "
-    "ships had passed, and that the lamp had burned 14.5 litres of oil. \"Will it hold until spring?\" the boy asked. \"It has held for "
+    "The lighthouse keeper wrote in her journal every evening. On the third of March 1887 she noted that the "
+    "wind had turned, that two "
+    "ships had passed, and that the lamp had burned 14.5 litres of oil. \"Will it hold until spring?\" the "
+    "boy asked. \"It has held for "
     "forty years,\" she said, and went on writing.\n\n"
     "Water boils at 100 degrees Celsius at sea level; on a mountain of 3,000 metres it boils at about 90.\n\n"
-    "春天来了，河边的柳树发出新芽。孩子们在公园里放风筝，老人坐在长椅上下棋。今天是星期六，图书馆下午五点关门。\n\n"
+    "春天来了，河边的柳树发出新芽。孩子们在公园里放风筝，老人坐在长椅上下棋。今天是星期六，图书馆下午五点关门"
+    "。\n\n"
     "def fibonacci(n):\n    a, b = 0, 1\n    for _ in range(n):\n        a, b = b, a + b\n    return a\n\n"
     "for (int i = 0; i < 10; ++i) {\n    total += values[i] * weights[i];  // a dot product\n}\n";
 
@@ -34,7 +38,7 @@ struct Findings {
   ModelComparison models = {};
   std::int64_t first_vocabulary = 0, second_vocabulary = 0;
   std::size_t tokens = 0;
-  std::int64_t other_from = -1;  // where the tokenizers part; -1: nowhere
+  std::int64_t other_from = -1;          // where the tokenizers part; -1: nowhere
   std::vector<std::string> beyond = {};  // what is more than is allowed
 };
 
@@ -42,28 +46,43 @@ Findings compare(const Options& o) {
   const std::string text = !o.text.empty() ? o.text : o.file.empty() ? std::string(kText) : read_text(o.file);
   const LoadedCausalModel a = load_causal({.model = o.first, .tokenizer = ""}), b = load_causal({.model = o.second, .tokenizer = ""});
   const std::vector<Token> ids = a.tokenizer.encode(text), others = b.tokenizer.encode(text);
-  Findings f{.first_vocabulary = a.model->vocabulary(), .second_vocabulary = b.model->vocabulary(), .tokens = ids.size()};
-  if (ids != others) f.other_from = std::mismatch(ids.begin(), ids.end(), others.begin(), others.end()).first - ids.begin();
+  Findings f{.first_vocabulary = a.model->vocabulary(),
+             .second_vocabulary = b.model->vocabulary(),
+             .tokens = ids.size()};
+  if (ids != others)
+    f.other_from = std::mismatch(ids.begin(), ids.end(), others.begin(), others.end()).first - ids.begin();
   f.models = compare_models(*a.model, *b.model, ids, o.context);
-  if (f.other_from >= 0) f.beyond.push_back(fmt::format("the tokenizers give other ids from token {} on", f.other_from));
+  if (f.other_from >= 0)
+    f.beyond.push_back(fmt::format("the tokenizers give other ids from token {} on", f.other_from));
   if (f.models.largest_difference > o.largest_difference)
-    f.beyond.push_back(fmt::format("logits differ by {:.4g}, allowed {:.4g} (--max-logit-difference)", f.models.largest_difference, o.largest_difference));
-  if (f.models.mean_kl > o.mean_kl) f.beyond.push_back(fmt::format("the mean divergence is {:.4g}, allowed {:.4g} (--max-kl)", f.models.mean_kl, o.mean_kl));
+    f.beyond.push_back(fmt::format("logits differ by {:.4g}, allowed {:.4g} (--max-logit-difference)",
+                                   f.models.largest_difference, o.largest_difference));
+  if (f.models.mean_kl > o.mean_kl)
+    f.beyond.push_back(
+        fmt::format("the mean divergence is {:.4g}, allowed {:.4g} (--max-kl)", f.models.mean_kl, o.mean_kl));
   if (f.models.agreement < o.agreement)
-    f.beyond.push_back(fmt::format("{:.4g} of the likeliest tokens agree, wanted {:.4g} (--min-agreement)", f.models.agreement, o.agreement));
+    f.beyond.push_back(fmt::format("{:.4g} of the likeliest tokens agree, wanted {:.4g} (--min-agreement)",
+                                   f.models.agreement, o.agreement));
   return f;
 }
 
 std::string table(const Findings& f) {
   const ModelComparison& m = f.models;
   std::string text;
-  const auto row = [&](std::string_view name, const std::string& value) { text += fmt::format("{:<26}{}\n", name, value); };
-  row("tokens", f.other_from < 0 ? fmt::format("{}, the same ids by both tokenizers", f.tokens)
-                                 : fmt::format("{}; the tokenizers give other ids from token {} on, and the models are compared on A's", f.tokens, f.other_from));
-  row("vocabulary", f.first_vocabulary == f.second_vocabulary
-                        ? fmt::format("{}", f.first_vocabulary)
-                        : fmt::format("A has {}, B has {}; the first {} are compared", f.first_vocabulary, f.second_vocabulary,
-                                      std::min(f.first_vocabulary, f.second_vocabulary)));
+  const auto row = [&](std::string_view name, const std::string& value) {
+    text += fmt::format("{:<26}{}\n", name, value);
+  };
+  row("tokens",
+      f.other_from < 0
+          ? fmt::format("{}, the same ids by both tokenizers", f.tokens)
+          : fmt::format(
+                "{}; the tokenizers give other ids from token {} on, and the models are compared on A's",
+                f.tokens, f.other_from));
+  row("vocabulary",
+      f.first_vocabulary == f.second_vocabulary
+          ? fmt::format("{}", f.first_vocabulary)
+          : fmt::format("A has {}, B has {}; the first {} are compared", f.first_vocabulary,
+                        f.second_vocabulary, std::min(f.first_vocabulary, f.second_vocabulary)));
   row("largest logit difference", fmt::format("{:.6g}", m.largest_difference));
   row("KL divergence from A", fmt::format("mean {:.6g}, largest {:.6g} nats", m.mean_kl, m.largest_kl));
   row("likeliest token agrees", fmt::format("{:.2f} % of {}", 100 * m.agreement, m.predictions));
@@ -90,7 +109,9 @@ void run(const Options& o) {
   StandardOutput out;
   out.write(o.json ? to_line(as_json(f)) : table(f));
   out.flush();
-  if (!f.beyond.empty()) fail(static_cast<Code>(6002), "{} differs from {} by more than is allowed: {}", shown(o.second), shown(o.first), fmt::join(f.beyond, "; "));
+  if (!f.beyond.empty())
+    fail(Code::tolerance, "{} differs from {} by more than is allowed: {}", shown(o.second), shown(o.first),
+         fmt::join(f.beyond, "; "));
 }
 
 }  // namespace
@@ -100,24 +121,41 @@ void add_verify(CLI::App& program) {
   auto o = std::make_shared<Options>();
   c->add_option("a", o->first, "The model to compare with")->type_name("A")->required();
   c->add_option("b", o->second, "The model to compare")->type_name("B")->required();
-  c->add_option("-f,--prompt-file", o->file, "A text to compare on, plain or as .gz or .zst; - is standard input; without one a short text that is built in")
+  c->add_option("-f,--prompt-file", o->file,
+                "A text to compare on, plain or as .gz or .zst; - is standard input; without one a short "
+                "text that is built in")
       ->type_name("FILE");
   c->add_option("--text", o->text, "The text itself")->type_name("TEXT");
-  c->add_option("-c,--ctx-size", o->context, "Tokens that are read together")->type_name("N")->check(whole_number(2, 1 << 20))->capture_default_str();
+  c->add_option("-c,--ctx-size", o->context, "Tokens that are read together")
+      ->type_name("N")
+      ->check(whole_number(2, 1 << 20))
+      ->capture_default_str();
   c->add_option("--max-logit-difference", o->largest_difference, "The most that two logits may differ by")
-      ->type_name("X")->check(number(0, 1e9))->capture_default_str();
+      ->type_name("X")
+      ->check(number(0, 1e9))
+      ->capture_default_str();
   c->add_option("--max-kl", o->mean_kl, "The most that the mean Kullback-Leibler divergence may be, in nats")
-      ->type_name("X")->check(number(0, 1e9))->capture_default_str();
-  c->add_option("--min-agreement", o->agreement, "The least share of places where both models hold the same token the likeliest")
-      ->type_name("X")->check(number(0, 1))->capture_default_str();
-  c->add_flag("--json", o->json, "An object: tokens, same_tokens, max_logit_difference, mean_kl, max_kl, agreement, perplexity, within_tolerance");
+      ->type_name("X")
+      ->check(number(0, 1e9))
+      ->capture_default_str();
+  c->add_option("--min-agreement", o->agreement,
+                "The least share of places where both models hold the same token the likeliest")
+      ->type_name("X")
+      ->check(number(0, 1))
+      ->capture_default_str();
+  c->add_flag("--json", o->json,
+              "An object: tokens, same_tokens, max_logit_difference, mean_kl, max_kl, agreement, perplexity, "
+              "within_tolerance");
   add_threads_option(*c);
   c->footer(
-      "The exit status is 6 if B is further from A than is allowed. What is allowed by default fits the same weights, or weights rounded\n"
-      "to 16 bits; of quantised ones ask less, such as --max-logit-difference 10 --max-kl 0.1 --min-agreement 0.85.\n"
+      "The exit status is 6 if B is further from A than is allowed. What is allowed by default fits the same "
+      "weights, or weights rounded\n"
+      "to 16 bits; of quantised ones ask less, such as --max-logit-difference 10 --max-kl 0.1 "
+      "--min-agreement 0.85.\n"
       "Examples:\n"
       "  glossa verify model-directory model.gguf\n"
-      "  glossa verify model.gguf model-Q4_K_M.gguf --prompt-file text.txt --max-kl 0.1 --max-logit-difference 10 --min-agreement 0.85");
+      "  glossa verify model.gguf model-Q4_K_M.gguf --prompt-file text.txt --max-kl 0.1 "
+      "--max-logit-difference 10 --min-agreement 0.85");
   c->callback([o] { run(*o); });
 }
 

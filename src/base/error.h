@@ -16,7 +16,7 @@ enum class Exit : int {
   input = 3,     // a file holds what it must not
   io = 4,        // the operating system refused
   limit = 5,     // memory, size or time would be exceeded
-  numeric = 6,   // not-a-number where a number must be
+  numeric = 6,   // not-a-number where a number must be, or numbers that differ too much
   busy = 7,      // somebody else holds the directory
   worker = 8,    // a worker of a distributed run is gone
   stopped = 75,  // stopped on request, and what the same command goes on from was written
@@ -60,6 +60,7 @@ enum class Code : int {
   depth = 5003,
   count = 5004,
   nonfinite = 6001,
+  tolerance = 6002,  // two models that are compared differ by more than is allowed
   locked = 7001,
   worker = 8001,
   stopped = 75000,

@@ -8,9 +8,10 @@
 namespace glossa {
 namespace {
 
-// Tokens that end a turn in the chat formats of the known families, whether or not a configuration names them.
-constexpr std::string_view kTurnEnds[] = {"<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>",
-                                          "<|end_of_text|>"};
+// Tokens that end a turn in the chat formats of the known families, whether or not a configuration names
+// them.
+constexpr std::string_view kTurnEnds[] = {"<|im_end|>", "<|eot_id|>",    "<|eom_id|>",     "<end_of_turn>",
+                                          "<|end|>",    "<|endoftext|>", "<|end_of_text|>"};
 
 }  // namespace
 
@@ -29,23 +30,25 @@ std::vector<Token> stop_tokens(std::vector<Token> ids, const Tokenizer& tokenize
 LoadedCausalModel load_causal_model(const ModelSource& source, const LoadOptions& options) {
   Json config = source.config;
   if (options.change_config) options.change_config(config);
-  LoadedCausalModel loaded{.parameters = std::make_unique<ParameterList>(ParameterList::Options{.source = source.weight,
-                                                                                                .offered = source.offered,
-                                                                                                .origin = shown(source.path),
-                                                                                                .training = options.training,
-                                                                                                .device = options.device,
-                                                                                                .keep_narrow = true}),
-                           .model = nullptr,
-                           .tokenizer = source.tokenizer,
-                           .stop_tokens = {},
-                           .notes = source.notes};
+  LoadedCausalModel loaded{
+      .parameters = std::make_unique<ParameterList>(ParameterList::Options{.source = source.weight,
+                                                                           .offered = source.offered,
+                                                                           .origin = shown(source.path),
+                                                                           .training = options.training,
+                                                                           .device = options.device,
+                                                                           .keep_narrow = true}),
+      .model = nullptr,
+      .tokenizer = source.tokenizer,
+      .stop_tokens = {},
+      .notes = source.notes};
   loaded.model = make_causal_model(config, source.config_origin, *loaded.parameters, &loaded.notes);
   check_all_asked_for(source, *loaded.parameters);
   loaded.stop_tokens = stop_tokens(source.ends, loaded.tokenizer, loaded.model->vocabulary());
   return loaded;
 }
 
-LoadedCausalModel load_causal_model(const fs::path& path, const LoadOptions& options, const fs::path& tokenizer) {
+LoadedCausalModel load_causal_model(const fs::path& path, const LoadOptions& options,
+                                    const fs::path& tokenizer) {
   return load_causal_model(open_model(path, {.tokenizer = tokenizer, .limits = options.limits}), options);
 }
 

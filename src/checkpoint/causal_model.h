@@ -14,8 +14,8 @@ struct LoadedCausalModel {
   std::unique_ptr<ParameterList> parameters;
   std::unique_ptr<CausalModel> model;
   Tokenizer tokenizer;
-  std::vector<Token> stop_tokens;        // that end a text, or a turn of a conversation
-  std::vector<std::string> notes = {};   // on what was passed over
+  std::vector<Token> stop_tokens;       // that end a text, or a turn of a conversation
+  std::vector<std::string> notes = {};  // on what was passed over
 };
 
 // The tokens among `ids`, and those that end a text or a turn by their names, each once.
@@ -24,6 +24,7 @@ std::vector<Token> stop_tokens(std::vector<Token> ids, const Tokenizer& tokenize
 // Weights of block types stay what they are. Errors as plan_of's.
 LoadedCausalModel load_causal_model(const ModelSource& source, const LoadOptions& options = {});
 // The same of what open_model opens.
-LoadedCausalModel load_causal_model(const fs::path& path, const LoadOptions& options = {}, const fs::path& tokenizer = {});
+LoadedCausalModel load_causal_model(const fs::path& path, const LoadOptions& options = {},
+                                    const fs::path& tokenizer = {});
 
 }  // namespace glossa

@@ -26,18 +26,22 @@ std::map<std::string, float> scores_beside(const ModelSource& source) {
   if (!is_hugging_face(source) || !fs::exists(path)) return scores;
   const SentencePieceModel model = parse_sentencepiece(read_file(path), shown(path));
   if (model.type != SentencePieceModel::Type::bpe) return scores;
-  for (const SentencePieceModel::Piece& piece : model.pieces) scores.emplace(piece.text, static_cast<float>(piece.score));
+  for (const SentencePieceModel::Piece& piece : model.pieces)
+    scores.emplace(piece.text, static_cast<float>(piece.score));
   return scores;
 }
 
 }  // namespace
 
 Tensor as_type(const Tensor& tensor, DType type, const std::string& name, const fs::path& origin) {
-  const auto refuse = [&](std::string_view what) { fail(Code::nonfinite, "{}: tensor {}: {}", shown(origin), quoted(name), what); };
+  const auto refuse = [&](std::string_view what) {
+    fail(Code::nonfinite, "{}: tensor {}: {}", shown(origin), quoted(name), what);
+  };
   if (is_quantised(type)) {
     if (tensor.dtype() == type) {
       const Tensor dense = tensor.contiguous();
-      if (nonfinite_block(type, dense.raw(), dense.elements()) >= 0) refuse("a scale of its blocks is not finite");
+      if (nonfinite_block(type, dense.raw(), dense.elements()) >= 0)
+        refuse("a scale of its blocks is not finite");
       return dense;
     }
     try {
@@ -52,10 +56,10 @@ Tensor as_type(const Tensor& tensor, DType type, const std::string& name, const 
   if (s.nan + s.infinite == 0) return made;
   const TensorStatistics before = statistics(tensor.contiguous());
   if (before.nan + before.infinite > 0)
-    refuse(fmt::format("{} of {} values are not finite, the first at index {}", before.nan + before.infinite, before.elements,
-                       before.first_nonfinite));
-  refuse(fmt::format("{} of {} values are too large for {}, the first at index {}; BF16 and F32 hold them", s.infinite, s.elements,
-                     name_of(type), s.first_nonfinite));
+    refuse(fmt::format("{} of {} values are not finite, the first at index {}", before.nan + before.infinite,
+                       before.elements, before.first_nonfinite));
+  refuse(fmt::format("{} of {} values are too large for {}, the first at index {}; BF16 and F32 hold them",
+                     s.infinite, s.elements, name_of(type), s.first_nonfinite));
   return made;
 }
 
@@ -66,9 +70,10 @@ void count(Conversion& conversion, std::string_view type, const Tensor& tensor) 
 }
 
 MadeGgufVocabulary vocabulary_to_write(const ModelToWrite& model) {
-  MadeGgufVocabulary made =
-      make_gguf_vocabulary(model.source.tokenizer, {.rows = model.plan.vocabulary, .scores = scores_beside(model.source)});
-  if (const fs::path path = directory_of(model.source) / "chat_template.jinja"; is_hugging_face(model.source) && fs::exists(path)) {
+  MadeGgufVocabulary made = make_gguf_vocabulary(
+      model.source.tokenizer, {.rows = model.plan.vocabulary, .scores = scores_beside(model.source)});
+  if (const fs::path path = directory_of(model.source) / "chat_template.jinja";
+      is_hugging_face(model.source) && fs::exists(path)) {
     made.chat_template = read_file(path, kTemplateBytes);
     check(!utf8_error(made.chat_template), Code::utf8, "{}: is not UTF-8", shown(path));
   }
@@ -88,10 +93,16 @@ Conversion convert_model(const ModelSource& source, const fs::path& out, const C
   conversion.notes = source.notes;
   conversion.notes.insert(conversion.notes.end(), model.plan.notes.begin(), model.plan.notes.end());
   switch (options.format) {
-    case ModelFormat::gguf: write_gguf_model(model, out, options, conversion); break;
-    case ModelFormat::llama2c: write_llama2c_model(model, out, options, conversion); break;
+    case ModelFormat::gguf:
+      write_gguf_model(model, out, options, conversion);
+      break;
+    case ModelFormat::llama2c:
+      write_llama2c_model(model, out, options, conversion);
+      break;
     case ModelFormat::directory:
-    case ModelFormat::pytorch: write_directory(model, out, options, conversion); break;
+    case ModelFormat::pytorch:
+      write_directory(model, out, options, conversion);
+      break;
   }
   return conversion;
 }

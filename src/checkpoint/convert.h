@@ -1,4 +1,5 @@
-// convert.h -- a model on disk written in another form: tensor by tensor, and so that it appears whole or not at all.
+// convert.h -- a model on disk written in another form: tensor by tensor, and so that it appears whole or not
+// at all.
 #pragma once
 #include <map>
 #include <string>
@@ -18,11 +19,12 @@ enum class ModelFormat : std::uint8_t {
 
 struct ConvertOptions {
   ModelFormat format = ModelFormat::directory;
-  std::string type = {};  // one of all_gguf_file_types(); "": what the weights are, as far as the format has it
+  std::string type =
+      {};  // one of all_gguf_file_types(); "": what the weights are, as far as the format has it
 };
 
 struct Conversion {
-  std::uint64_t tensors = 0, bytes = 0;         // written
+  std::uint64_t tensors = 0, bytes = 0;             // written
   std::map<std::string, std::uint64_t> types = {};  // how many tensors of each
   std::vector<std::string> notes = {};              // on what is another in the new form
 };
@@ -30,8 +32,9 @@ struct Conversion {
 // All paths that it writes.
 std::vector<fs::path> outputs_of(const fs::path& out, ModelFormat format);
 
-// Errors of plan_of; Error(config), Error(tokenizer) and Error(bad_value) for what the format cannot hold, by name, all before
-// anything is written; Error(nonfinite) for values that are not finite, or not any more in the type asked for.
+// Errors of plan_of; Error(config), Error(tokenizer) and Error(bad_value) for what the format cannot hold, by
+// name, all before anything is written; Error(nonfinite) for values that are not finite, or not any more in
+// the type asked for.
 Conversion convert_model(const ModelSource& source, const fs::path& out, const ConvertOptions& options);
 
 }  // namespace glossa

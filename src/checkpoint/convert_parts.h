@@ -19,8 +19,11 @@ void count(Conversion& conversion, std::string_view type, const Tensor& tensor);
 // The vocabulary of the model, with scores of a SentencePiece model where one lies beside it.
 MadeGgufVocabulary vocabulary_to_write(const ModelToWrite& model);
 
-void write_gguf_model(const ModelToWrite& model, const fs::path& out, const ConvertOptions& options, Conversion& conversion);
-void write_llama2c_model(const ModelToWrite& model, const fs::path& out, const ConvertOptions& options, Conversion& conversion);
-void write_directory(const ModelToWrite& model, const fs::path& out, const ConvertOptions& options, Conversion& conversion);
+void write_gguf_model(const ModelToWrite& model, const fs::path& out, const ConvertOptions& options,
+                      Conversion& conversion);
+void write_llama2c_model(const ModelToWrite& model, const fs::path& out, const ConvertOptions& options,
+                         Conversion& conversion);
+void write_directory(const ModelToWrite& model, const fs::path& out, const ConvertOptions& options,
+                     Conversion& conversion);
 
 }  // namespace glossa

@@ -18,7 +18,9 @@ struct Made {
   std::function<Tensor()> make;
 };
 
-std::string type_name(DType type) { return std::string(name_of(ggml_type_of(type))); }
+std::string type_name(DType type) {
+  return std::string(name_of(ggml_type_of(type)));
+}
 
 void put_vocabulary(const MadeGgufVocabulary& v, const std::vector<Token>& ends, GgufMetadata& m) {
   const auto key = [](const char* name) { return std::string("tokenizer.ggml.") + name; };
@@ -48,14 +50,18 @@ void put_vocabulary(const MadeGgufVocabulary& v, const std::vector<Token>& ends,
 
 // Matrices stay what they are, and of vectors all are of 32 bits, as llama.cpp wants them.
 DType kept_type(const std::string& name, const Tensor& t) {
-  if (choose_type(gguf_file_type(DType::f16), {}, name, t.shape()).type == DType::f32 || t.dtype() == DType::f64) return DType::f32;
+  if (choose_type(gguf_file_type(DType::f16), {}, name, t.shape()).type == DType::f32 ||
+      t.dtype() == DType::f64)
+    return DType::f32;
   return t.dtype();
 }
 
 class Writer {
  public:
   Writer(const ModelToWrite& model, const ConvertOptions& options, Conversion& conversion)
-      : model_(model), conversion_(conversion), file_type_(options.type.empty() ? nullptr : &gguf_file_type(options.type)) {
+      : model_(model),
+        conversion_(conversion),
+        file_type_(options.type.empty() ? nullptr : &gguf_file_type(options.type)) {
     const Json& c = model.config;
     const bool gpt2 = c.at("model_type") == "gpt2";
     quantised_ = {.architecture = gguf_architecture(c.at("model_type"), model.source.config_origin),
@@ -85,16 +91,19 @@ class Writer {
  private:
   DType type_of(const std::string& name, const Shape& shape) {
     const ChosenType chosen = choose_type(*file_type_, quantised_, name, shape);
-    if (chosen.type != chosen.asked) misfits_[{shape[shape.rank() - 1], chosen.asked, chosen.type}].push_back(name);
+    if (chosen.type != chosen.asked)
+      misfits_[{shape[shape.rank() - 1], chosen.asked, chosen.type}].push_back(name);
     return chosen.type;
   }
 
   void note_misfits() {
     for (const auto& [misfit, names] : misfits_) {
       const auto& [cols, asked, type] = misfit;
-      conversion_.notes.push_back(fmt::format("{}{}: rows of {} are no multiple of {}, the block of {}; {} {}", names.front(),
-                                              names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : "", cols, block_of(asked).elements,
-                                              type_name(asked), names.size() > 1 ? "they become" : "it becomes", type_name(type)));
+      conversion_.notes.push_back(
+          fmt::format("{}{}: rows of {} are no multiple of {}, the block of {}; {} {}", names.front(),
+                      names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : "", cols,
+                      block_of(asked).elements, type_name(asked),
+                      names.size() > 1 ? "they become" : "it becomes", type_name(type)));
     }
   }
 
@@ -109,19 +118,25 @@ class Writer {
     GgufModelKeys keys = gguf_keys(model_.config, source.config_origin);
     metadata_ = std::move(keys.metadata);
     conversion_.notes.insert(conversion_.notes.end(), keys.notes.begin(), keys.notes.end());
-    for (const auto& [name, tensor] : keys.tensors) add(name, tensor.shape(), DType::f32, [tensor = tensor] { return tensor; });
+    for (const auto& [name, tensor] : keys.tensors)
+      add(name, tensor.shape(), DType::f32, [tensor = tensor] { return tensor; });
     std::map<DType, std::int64_t> elements;  // of matrices, by type
     for (const auto& [name, shape] : model_.plan.weights) {
       const GgufPlace place = gguf_place(name, model_.config);
-      check(!place.name.empty(), Code::weights, "{}: GGUF files have no place for the tensor {}", shown(source.path), quoted(name));
+      check(!place.name.empty(), Code::weights, "{}: GGUF files have no place for the tensor {}",
+            shown(source.path), quoted(name));
       const Shape in_file = place.shape(shape);
-      const DType type = file_type_ ? type_of(place.name, in_file) : kept_type(place.name, source.weight(name));
+      const DType type =
+          file_type_ ? type_of(place.name, in_file) : kept_type(place.name, source.weight(name));
       if (shape.rank() > 1) elements[type] += shape.elements();
-      add(place.name, in_file, type, [&source, place, name = name] { return to_gguf(place, source.weight(name)); });
+      add(place.name, in_file, type,
+          [&source, place, name = name] { return to_gguf(place, source.weight(name)); });
     }
-    const auto most = std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto most = std::max_element(elements.begin(), elements.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
     const fs::path path = source.path.has_filename() ? source.path : source.path.parent_path();
-    metadata_.set("general.name", source.kind == ModelSource::Kind::directory ? path.filename().string() : path.stem().string());
+    metadata_.set("general.name", source.kind == ModelSource::Kind::directory ? path.filename().string()
+                                                                              : path.stem().string());
     metadata_.set("general.file_type", file_type_ ? file_type_->number : gguf_file_type(most->first).number);
     metadata_.set("general.quantization_version", kQuantisationVersion);
     const MadeGgufVocabulary vocabulary = vocabulary_to_write(model_);
@@ -139,16 +154,22 @@ class Writer {
     for (const GgufTensorInfo& info : file.tensors()) {
       const Tensor tensor = file.tensor(info);
       const bool real = is_floating(tensor.dtype()) || is_quantised(tensor.dtype());
-      const bool changes = file_type_ && real && choose_type(gguf_file_type(DType::f16), {}, info.name, tensor.shape()).type != DType::f32;
+      const bool changes =
+          file_type_ && real &&
+          choose_type(gguf_file_type(DType::f16), {}, info.name, tensor.shape()).type != DType::f32;
       const DType type = changes ? type_of(info.name, tensor.shape()) : tensor.dtype();
       again |= is_quantised(tensor.dtype()) && is_quantised(type) && type != tensor.dtype();
       const std::function<Tensor()> make = [&file, &info] { return file.tensor(info); };
-      if (real) add(info.name, tensor.shape(), type, make);
-      else tensors_.push_back({{info.name, tensor.shape(), type}, make});
+      if (real)
+        add(info.name, tensor.shape(), type, make);
+      else
+        tensors_.push_back({{info.name, tensor.shape(), type}, make});
     }
     if (again)
-      conversion_.notes.push_back(fmt::format("{}: weights that were rounded to blocks are rounded a second time; from the original they "
-                                              "would be closer", shown(file.path())));
+      conversion_.notes.push_back(fmt::format(
+          "{}: weights that were rounded to blocks are rounded a second time; from the original they "
+          "would be closer",
+          shown(file.path())));
   }
 
   const ModelToWrite& model_;
@@ -157,12 +178,14 @@ class Writer {
   QuantisedModel quantised_;
   GgufMetadata metadata_;
   std::vector<Made> tensors_;
-  std::map<std::tuple<std::int64_t, DType, DType>, std::vector<std::string>> misfits_;  // by columns, type asked for, type taken
+  std::map<std::tuple<std::int64_t, DType, DType>, std::vector<std::string>>
+      misfits_;  // by columns, type asked for, type taken
 };
 
 }  // namespace
 
-void write_gguf_model(const ModelToWrite& model, const fs::path& out, const ConvertOptions& options, Conversion& conversion) {
+void write_gguf_model(const ModelToWrite& model, const fs::path& out, const ConvertOptions& options,
+                      Conversion& conversion) {
   Writer(model, options, conversion).write(out);
 }
 

@@ -11,14 +11,17 @@ namespace {
 
 // Numbers of llama.cpp's llama_ftype.
 constexpr GgufFileType kTypes[] = {
-    {"F32", 0, DType::f32},     {"F16", 1, DType::f16},     {"BF16", 32, DType::bf16},  {"Q8_0", 7, DType::q8_0},
-    {"Q4_0", 2, DType::q4_0},   {"Q4_1", 3, DType::q4_1},   {"Q5_0", 8, DType::q5_0},   {"Q5_1", 9, DType::q5_1},
-    {"Q2_K", 10, DType::q2_k},  {"Q3_K_S", 11, DType::q3_k}, {"Q3_K_M", 12, DType::q3_k},
-    {"Q3_K_L", 13, DType::q3_k}, {"Q4_K_S", 14, DType::q4_k}, {"Q4_K_M", 15, DType::q4_k}, {"Q5_K_S", 16, DType::q5_k},
-    {"Q5_K_M", 17, DType::q5_k}, {"Q6_K", 18, DType::q6_k},  {"IQ4_NL", 25, DType::iq4_nl},
+    {"F32", 0, DType::f32},      {"F16", 1, DType::f16},      {"BF16", 32, DType::bf16},
+    {"Q8_0", 7, DType::q8_0},    {"Q4_0", 2, DType::q4_0},    {"Q4_1", 3, DType::q4_1},
+    {"Q5_0", 8, DType::q5_0},    {"Q5_1", 9, DType::q5_1},    {"Q2_K", 10, DType::q2_k},
+    {"Q3_K_S", 11, DType::q3_k}, {"Q3_K_M", 12, DType::q3_k}, {"Q3_K_L", 13, DType::q3_k},
+    {"Q4_K_S", 14, DType::q4_k}, {"Q4_K_M", 15, DType::q4_k}, {"Q5_K_S", 16, DType::q5_k},
+    {"Q5_K_M", 17, DType::q5_k}, {"Q6_K", 18, DType::q6_k},   {"IQ4_NL", 25, DType::iq4_nl},
 };
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
 
 // The layer in "blk.N....", or -1.
 std::int64_t layer_of(const std::string& name) {
@@ -56,7 +59,8 @@ class Rule {
     if (file_ == "Q3_K_L" || (file_ == "IQ4_NL" && grouped)) type = DType::q5_k;
     if ((file_ == "Q4_K_M" || file_ == "Q5_K_M") && with_more_bits()) type = DType::q6_k;
     if (file_ == "Q4_K_S" && layer_ < 4) type = DType::q5_k;
-    const bool seventy = model_.layers == 80 && (model_.architecture == "llama" || model_.architecture == "qwen2");
+    const bool seventy =
+        model_.layers == 80 && (model_.architecture == "llama" || model_.architecture == "qwen2");
     return seventy && (type == DType::q3_k || type == DType::q4_k) ? DType::q5_k : type;
   }
 
@@ -89,11 +93,20 @@ DType fitting(DType type, std::int64_t cols) {
   if (cols % block_of(type).elements == 0) return type;
   switch (type) {
     case DType::q2_k:
-    case DType::q3_k: type = DType::q4_0; break;
-    case DType::q4_k: type = DType::q5_0; break;
-    case DType::q5_k: type = DType::q5_1; break;
-    case DType::q6_k: type = DType::q8_0; break;
-    default: break;
+    case DType::q3_k:
+      type = DType::q4_0;
+      break;
+    case DType::q4_k:
+      type = DType::q5_0;
+      break;
+    case DType::q5_k:
+      type = DType::q5_1;
+      break;
+    case DType::q6_k:
+      type = DType::q8_0;
+      break;
+    default:
+      break;
   }
   return cols % block_of(type).elements == 0 ? type : DType::f16;
 }
@@ -122,8 +135,10 @@ std::string all_gguf_file_types() {
   return all;
 }
 
-ChosenType choose_type(const GgufFileType& file, const QuantisedModel& model, const std::string& name, const Shape& shape) {
-  const bool matrix = shape.rank() >= 2 && name.ends_with("weight") && !contains(name, "_norm.weight") && name != "position_embd.weight";
+ChosenType choose_type(const GgufFileType& file, const QuantisedModel& model, const std::string& name,
+                       const Shape& shape) {
+  const bool matrix = shape.rank() >= 2 && name.ends_with("weight") && !contains(name, "_norm.weight") &&
+                      name != "position_embd.weight";
   if (!matrix) return {DType::f32, DType::f32};
   if (!is_quantised(file.type)) return {file.type, file.type};
   const std::int64_t cols = shape[shape.rank() - 1];

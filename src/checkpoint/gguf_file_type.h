@@ -1,6 +1,6 @@
-// gguf_file_type.h -- the types that a whole GGUF file is said to be of, such as Q4_K_M, and which type each of its tensors
-// has then: llama.cpp's rule without an importance matrix (github.com/ggml-org/llama.cpp, src/llama-quant.cpp), by which
-// tensors that bear rounding badly get more bits.
+// gguf_file_type.h -- the types that a whole GGUF file is said to be of, such as Q4_K_M, and which type each
+// of its tensors has then: llama.cpp's rule without an importance matrix (github.com/ggml-org/llama.cpp,
+// src/llama-quant.cpp), by which tensors that bear rounding badly get more bits.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -17,7 +17,8 @@ struct GgufFileType {
   DType type;             // of tensors that nothing else is said of
 };
 
-// By its name, whatever the case; Q3_K, Q4_K and Q5_K are the middle ones (..._M). Error(bad_value) with all names.
+// By its name, whatever the case; Q3_K, Q4_K and Q5_K are the middle ones (..._M). Error(bad_value) with all
+// names.
 const GgufFileType& gguf_file_type(std::string_view name);
 // The one of which all matrices have this type, as far as it can be said so.
 const GgufFileType& gguf_file_type(DType type);
@@ -35,6 +36,7 @@ struct ChosenType {
   DType asked = DType::f32;  // another one if the rows are no multiple of its block
 };
 // Of the tensor of that name and shape in the file.
-ChosenType choose_type(const GgufFileType& file, const QuantisedModel& model, const std::string& name, const Shape& shape);
+ChosenType choose_type(const GgufFileType& file, const QuantisedModel& model, const std::string& name,
+                       const Shape& shape);
 
 }  // namespace glossa

@@ -48,21 +48,28 @@ std::string gguf_name(const std::string& name, bool gemma) {
     if (!name.starts_with(prefix)) continue;
     const std::size_t dot = name.find('.', prefix.size()), last = name.rfind('.');
     if (dot == name.npos || last <= dot) return "";
-    const std::string layer = name.substr(prefix.size(), dot - prefix.size()), part = name.substr(dot + 1, last - dot - 1);
-    if (gemma && part == "post_attention_layernorm") return "blk." + layer + ".post_attention_norm" + name.substr(last);
+    const std::string layer = name.substr(prefix.size(), dot - prefix.size()),
+                      part = name.substr(dot + 1, last - dot - 1);
+    if (gemma && part == "post_attention_layernorm")
+      return "blk." + layer + ".post_attention_norm" + name.substr(last);
     for (const auto& [from, to] : kInLayers)
       if (part == from) return "blk." + layer + "." + std::string(to) + name.substr(last);
   }
   return "";
 }
 
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
 
-// Rows of each head: row i * dim / 2 + j has the two that turn together half a head apart, row 2 j + i side by side.
+// Rows of each head: row i * dim / 2 + j has the two that turn together half a head apart, row 2 j + i side
+// by side.
 Tensor reordered(const Tensor& t, std::int64_t heads, bool to_neighbours) {
-  const Tensor x = t.contiguous();
+  const bool cut = t.rank() < 2 && is_quantised(t.dtype());  // the blocks of a vector are no rows
+  const Tensor x = (cut ? t.to(DType::f32) : t).contiguous();
   const std::int64_t rows = x.size(0), dim = rows / heads;
-  check(rows % heads == 0 && dim % 2 == 0, Code::weights, "{} rows of queries or keys are not {} heads of even size", rows, heads);
+  check(rows % heads == 0 && dim % 2 == 0, Code::weights,
+        "{} rows of queries or keys are not {} heads of even size", rows, heads);
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   const std::size_t row_bytes = x.bytes() / static_cast<std::size_t>(rows);
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -110,11 +117,13 @@ GgufPlace gguf_place(const std::string& name, const Json& config) {
   const bool query = contains(name, ".q_proj."), key = contains(name, ".k_proj.");
   if ((type == "llama" || type == "mistral") && (query || key)) {
     place.layout = Layout::neighbours;
-    const bool all = query || !config.contains("num_key_value_heads") || config.at("num_key_value_heads").is_null();
+    const bool all =
+        query || !config.contains("num_key_value_heads") || config.at("num_key_value_heads").is_null();
     place.heads = config.at(all ? "num_attention_heads" : "num_key_value_heads");
   } else if (gemma && contains(name, "norm.weight")) {
     place.layout = Layout::gains;
-  } else if (type == "gpt2" && name.starts_with("transformer.h.") && name.ends_with(".weight") && !contains(name, ".ln_")) {
+  } else if (type == "gpt2" && name.starts_with("transformer.h.") && name.ends_with(".weight") &&
+             !contains(name, ".ln_")) {
     place.layout = Layout::transposed;
   }
   return place;
@@ -122,20 +131,28 @@ GgufPlace gguf_place(const std::string& name, const Json& config) {
 
 Tensor to_gguf(const GgufPlace& place, const Tensor& t) {
   switch (place.layout) {
-    case Layout::same: return t;
-    case Layout::neighbours: return reordered(t, place.heads, true);
-    case Layout::gains: return plus(t, 1);
-    case Layout::transposed: return transposed(t);
+    case Layout::same:
+      return t;
+    case Layout::neighbours:
+      return reordered(t, place.heads, true);
+    case Layout::gains:
+      return plus(t, 1);
+    case Layout::transposed:
+      return transposed(t);
   }
   fail(Code::internal, "no such layout");
 }
 
 Tensor from_gguf(const GgufPlace& place, const Tensor& t) {
   switch (place.layout) {
-    case Layout::same: return t;
-    case Layout::neighbours: return reordered(t, place.heads, false);
-    case Layout::gains: return plus(t, -1);
-    case Layout::transposed: return transposed(t);
+    case Layout::same:
+      return t;
+    case Layout::neighbours:
+      return reordered(t, place.heads, false);
+    case Layout::gains:
+      return plus(t, -1);
+    case Layout::transposed:
+      return transposed(t);
   }
   fail(Code::internal, "no such layout");
 }

@@ -1,4 +1,5 @@
-// gguf_tensors.h -- what the weights of Hugging Face's models are called in GGUF files, and how they lie there.
+// gguf_tensors.h -- what the weights of Hugging Face's models are called in GGUF files, and how they lie
+// there.
 #pragma once
 #include <string>
 
@@ -11,7 +12,8 @@ namespace glossa {
 struct GgufPlace {
   enum class Layout : std::uint8_t {
     same,
-    neighbours,  // rows of queries and keys: what rotary positions turn together are neighbours, not halves of a head
+    neighbours,  // rows of queries and keys: what rotary positions turn together are neighbours, not halves
+                 // of a head
     gains,       // factors of a norm themselves, where Hugging Face's Gemma has their distance from one
     transposed   // [out, in], where Hugging Face's GPT-2 has [in, out]
   };

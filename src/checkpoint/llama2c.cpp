@@ -103,8 +103,10 @@ class Reader {
     if (file_.size() < kLegacyHeader) refuse("{} bytes are too few", file_.size());
     if (take<std::uint32_t>() == kMagic) {
       layout_.version = take<std::int32_t>();
-      if (layout_.version != 1 && layout_.version != 2) refuse("version {}; 1 and 2 are read", layout_.version);
-      if (file_.size() < kHeader) refuse("{} bytes are too few for version {}", file_.size(), layout_.version);
+      if (layout_.version != 1 && layout_.version != 2)
+        refuse("version {}; 1 and 2 are read", layout_.version);
+      if (file_.size() < kHeader)
+        refuse("{} bytes are too few for version {}", file_.size(), layout_.version);
     } else {
       at_ = 0;
     }
@@ -171,8 +173,8 @@ class Reader {
     const auto elements = static_cast<std::size_t>(part.elements());
     if (!part.name.empty())
       layout_.tensors.push_back({fmt::format(fmt::runtime(part.name), layer),
-                                 part.cols > 0 ? Shape{part.rows, part.cols} : Shape{part.rows}, part.heads, at_,
-                                 is_quantized(part) ? group_ : 0});
+                                 part.cols > 0 ? Shape{part.rows, part.cols} : Shape{part.rows}, part.heads,
+                                 at_, is_quantized(part) ? group_ : 0});
     at_ += is_quantized(part) ? elements + 4 * (elements / static_cast<std::size_t>(group_)) : 4 * elements;
   }
 
@@ -185,7 +187,8 @@ class Reader {
 };
 
 // All int8 of a tensor come first, then the scales. A group may reach over the end of a row.
-void dequantize(Bytes bytes, std::size_t elements, std::size_t group, std::size_t first, std::span<float> to) {
+void dequantize(Bytes bytes, std::size_t elements, std::size_t group, std::size_t first,
+                std::span<float> to) {
   for (std::size_t i = 0; i < to.size(); ++i) {
     float scale;
     std::memcpy(&scale, bytes.data() + elements + (first + i) / group * 4, sizeof scale);
@@ -203,7 +206,8 @@ Tensor read_tensor(Bytes file, const Llama2cTensor& info) {
     float* const to = tensor.data<float>() + static_cast<std::size_t>(row) * cols;
     const std::size_t first = static_cast<std::size_t>(from) * cols;
     if (info.group > 0)
-      dequantize(bytes, static_cast<std::size_t>(info.shape.elements()), static_cast<std::size_t>(info.group), first, {to, cols});
+      dequantize(bytes, static_cast<std::size_t>(info.shape.elements()), static_cast<std::size_t>(info.group),
+                 first, {to, cols});
     else
       std::memcpy(to, bytes.data() + 4 * first, 4 * cols);
   }
@@ -271,7 +275,8 @@ Llama2cLayout parse_llama2c(Bytes file, std::string_view origin, const Limits& l
 Llama2cModel read_llama2c(Bytes file, std::string_view origin, const Limits& limits) {
   const Llama2cLayout layout = parse_llama2c(file, origin, limits);
   Llama2cModel model{layout.config, layout.version, {}};
-  for (const Llama2cTensor& info : layout.tensors) model.tensors.emplace_back(info.name, read_tensor(file, info));
+  for (const Llama2cTensor& info : layout.tensors)
+    model.tensors.emplace_back(info.name, read_tensor(file, info));
   return model;
 }
 
@@ -281,8 +286,9 @@ bool looks_like_llama2c(Bytes file) {
   std::memcpy(fields, file.data(), sizeof fields);
   if (static_cast<std::uint32_t>(fields[0]) == kMagic) return true;
   // dim, hidden_dim, n_layers, n_heads, n_kv_heads; no text, and no header of another format, has such.
-  return fields[0] > 0 && fields[0] <= 1 << 20 && fields[1] > 0 && fields[1] <= 1 << 22 && fields[2] > 0 && fields[2] <= 1 << 12 &&
-         fields[3] > 0 && fields[3] <= fields[0] && fields[4] > 0 && fields[4] <= fields[3];
+  return fields[0] > 0 && fields[0] <= 1 << 20 && fields[1] > 0 && fields[1] <= 1 << 22 && fields[2] > 0 &&
+         fields[2] <= 1 << 12 && fields[3] > 0 && fields[3] <= fields[0] && fields[4] > 0 &&
+         fields[4] <= fields[3];
 }
 
 Llama2cFile::Llama2cFile(const fs::path& path, const Limits& limits)
@@ -297,7 +303,8 @@ Tensor Llama2cFile::find(const std::string& name) const {
 void write_llama2c(const std::function<void(Bytes)>& write, const Llama2cConfig& config,
                    const NamedTensors& tensors) {
   write_llama2c(write, config, [&](const std::string& name) {
-    const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const auto& named) { return named.first == name; });
+    const auto found =
+        std::find_if(tensors.begin(), tensors.end(), [&](const auto& named) { return named.first == name; });
     return found == tensors.end() ? Tensor() : found->second;
   });
 }

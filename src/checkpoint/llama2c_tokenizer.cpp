@@ -20,18 +20,24 @@ std::string replaced(std::string_view text, std::string_view from, std::string_v
   return out;
 }
 
-bool is_byte(std::string_view piece) { return piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with(">"); }
+bool is_byte(std::string_view piece) {
+  return piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with(">");
+}
 
 }  // namespace
 
 Tokenizer load_llama2c_tokenizer(const fs::path& path, const Limits& limits) {
   const Llama2cTokenizer file = read_llama2c_tokenizer(as_bytes(read_file(path)), shown(path), limits);
-  check(file.pieces.size() > kBytes, Code::tokenizer, "{}: {} tokens; at least {} are wanted", shown(path), file.pieces.size(), kBytes + 1);
+  check(file.pieces.size() > kBytes, Code::tokenizer, "{}: {} tokens; at least {} are wanted", shown(path),
+        file.pieces.size(), kBytes + 1);
   MadeGgufVocabulary made;
   made.model = "llama";
   for (std::size_t i = 0; i < file.pieces.size(); ++i) {
     made.tokens.push_back(i < kBytes ? std::string(kSpecial[i]) : replaced(file.pieces[i], " ", kMark));
-    made.token_types.push_back(i == 0 ? kUnknown : i < kBytes ? kControl : is_byte(file.pieces[i]) ? kByte : kNormal);
+    made.token_types.push_back(i == 0                    ? kUnknown
+                               : i < kBytes              ? kControl
+                               : is_byte(file.pieces[i]) ? kByte
+                                                         : kNormal);
   }
   made.scores = file.scores;
   made.unknown_token_id = 0, made.bos_token_id = 1, made.eos_token_id = 2;
@@ -43,11 +49,15 @@ Tokenizer load_llama2c_tokenizer(const fs::path& path, const Limits& limits) {
 
 Llama2cTokenizer make_llama2c_tokenizer(const MadeGgufVocabulary& v, const std::string& origin) {
   check(v.model == "llama" && v.add_space_prefix.value_or(true), Code::tokenizer,
-        "{}: files of llama2.c hold vocabularies of SentencePiece's BPE with a space before texts, and this is another", origin);
+        "{}: files of llama2.c hold vocabularies of SentencePiece's BPE with a space before texts, and this "
+        "is another",
+        origin);
   for (std::size_t i = 0; i < kBytes; ++i)
-    check(i < v.tokens.size() && v.tokens[i] == kSpecial[i], Code::tokenizer, "{}: token {} is {}; llama2.c has {} there", origin, i,
+    check(i < v.tokens.size() && v.tokens[i] == kSpecial[i], Code::tokenizer,
+          "{}: token {} is {}; llama2.c has {} there", origin, i,
           i < v.tokens.size() ? quoted(v.tokens[i]) : "missing", kSpecial[i]);
-  check(v.add_bos_token && !v.add_eos_token, Code::tokenizer, "{}: llama2.c puts <s> before a text, and nothing behind it", origin);
+  check(v.add_bos_token && !v.add_eos_token, Code::tokenizer,
+        "{}: llama2.c puts <s> before a text, and nothing behind it", origin);
   Llama2cTokenizer made;
   for (std::size_t i = 0; i < v.tokens.size(); ++i) {
     made.pieces.push_back(i == 1 || i == 2 ? "\n" + v.tokens[i] + "\n" : replaced(v.tokens[i], kMark, " "));

@@ -16,12 +16,15 @@ namespace {
 
 using Kind = ModelSource::Kind;
 
-void add_ids(const Json& config, const char* key, const std::string& origin, std::int64_t vocabulary, std::vector<Token>& ids) {
+void add_ids(const Json& config, const char* key, const std::string& origin, std::int64_t vocabulary,
+             std::vector<Token>& ids) {
   const auto found = config.find(key);
   if (found == config.end() || found->is_null()) return;
   const auto add = [&](const Json& value) {
-    check(value.is_number_integer() && value.get<std::int64_t>() >= 0 && value.get<std::int64_t>() < vocabulary, Code::config,
-          "{}: {} must be a token of a vocabulary of {}, or a list of such, found {}", origin, key, vocabulary, quoted(value.dump()));
+    check(
+        value.is_number_integer() && value.get<std::int64_t>() >= 0 && value.get<std::int64_t>() < vocabulary,
+        Code::config, "{}: {} must be a token of a vocabulary of {}, or a list of such, found {}", origin,
+        key, vocabulary, quoted(value.dump()));
     ids.push_back(value.get<Token>());
   };
   if (found->is_array()) {
@@ -41,8 +44,8 @@ Tensor find(const TensorDirectory& tensors, const std::string& name) {
   const bool whole = tensors.has(name) || !name.starts_with(kPrefix);
   const Tensor found = tensors.find(whole ? name : name.substr(kPrefix.size()));
   if (found && !is_floating(found.dtype()))
-    fail(Code::weights, "{}: tensor {} holds {}, and floating-point numbers are wanted", shown(tensors.path()), quoted(name),
-         name_of(found.dtype()));
+    fail(Code::weights, "{}: tensor {} holds {}, and floating-point numbers are wanted",
+         shown(tensors.path()), quoted(name), name_of(found.dtype()));
   return found;
 }
 
@@ -57,48 +60,57 @@ ModelSource open_tensors(Kind kind, const fs::path& path, const fs::path& direct
   const auto tensors = std::make_shared<const TensorDirectory>(path, o.limits);
   source.weight = [tensors](const std::string& name) { return find(*tensors, name); };
   source.offered = tensors->names();
-  std::erase_if(source.offered, [](const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); });  // computed here
+  std::erase_if(source.offered, [](const std::string& name) {
+    return name.ends_with(".rotary_emb.inv_freq");
+  });  // computed here
   source.check_intact = [tensors] { tensors->check_intact(); };
   source.notes = tensors->notes();
   const std::int64_t vocabulary = vocabulary_of(source.config, source.config_origin);
   add_ids(source.config, "eos_token_id", source.config_origin, vocabulary, source.ends);
   if (const fs::path generation = directory / "generation_config.json"; fs::exists(generation))
-    add_ids(read_configuration(generation, o.limits), "eos_token_id", shown(generation), vocabulary, source.ends);
+    add_ids(read_configuration(generation, o.limits), "eos_token_id", shown(generation), vocabulary,
+            source.ends);
   return source;
 }
 
 ModelSource open_gguf(const fs::path& path, const SourceOptions& o) {
   const auto file = std::make_shared<const GgufFile>(path, o.limits);
-  ModelSource source{.kind = Kind::gguf,
-                     .path = path,
-                     .config = gguf_config(*file),
-                     .config_origin = shown(path),
-                     .weight = {},
-                     .tokenizer = o.tokenizer.empty() ? gguf_tokenizer(*file) : Tokenizer::load(o.tokenizer, o.limits),
-                     .gguf = file};
+  ModelSource source{
+      .kind = Kind::gguf,
+      .path = path,
+      .config = gguf_config(*file),
+      .config_origin = shown(path),
+      .weight = {},
+      .tokenizer = o.tokenizer.empty() ? gguf_tokenizer(*file) : Tokenizer::load(o.tokenizer, o.limits),
+      .gguf = file};
   const auto config = std::make_shared<const Json>(source.config);
   source.weight = [file, config](const std::string& name) {
     const GgufPlace place = gguf_place(name, *config);
     const Tensor found = place.name.empty() ? Tensor() : file->find(place.name);
     if (found && !is_floating(found.dtype()) && !is_quantised(found.dtype()))
-      fail(Code::weights, "{}: tensor {} holds {}, and numbers of a model are wanted", shown(file->path()), quoted(place.name),
-           name_of(found.dtype()));
+      fail(Code::weights, "{}: tensor {} holds {}, and numbers of a model are wanted", shown(file->path()),
+           quoted(place.name), name_of(found.dtype()));
     return found ? from_gguf(place, found) : found;
   };
   source.check_intact = [file] { file->check_intact(); };
   const std::int64_t vocabulary = vocabulary_of(source.config, source.config_origin);
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"})
-    if (file->metadata().has(key)) source.ends.push_back(static_cast<Token>(file->metadata().integer(key, {0, vocabulary - 1})));
+    if (file->metadata().has(key))
+      source.ends.push_back(static_cast<Token>(file->metadata().integer(key, {0, vocabulary - 1})));
   return source;
 }
 
 fs::path llama2c_tokenizer_beside(const fs::path& path) {
   fs::path own = path.stem();
   own += ".tokenizer.bin";
-  for (const fs::path& name : {own, fs::path("tokenizer.bin"), fs::path("tokenizer.json"), fs::path("tokenizer.model")})
+  for (const fs::path& name :
+       {own, fs::path("tokenizer.bin"), fs::path("tokenizer.json"), fs::path("tokenizer.model")})
     if (fs::path beside = path.parent_path() / name; fs::exists(beside)) return beside;
-  fail(Code::open, "{}: a file of llama2.c has no tokenizer, and there is no {}, tokenizer.bin, tokenizer.json or tokenizer.model beside it; "
-       "give one with --tokenizer", shown(path), shown(own));
+  fail(Code::open,
+       "{}: a file of llama2.c has no tokenizer, and there is no {}, tokenizer.bin, tokenizer.json or "
+       "tokenizer.model beside it; "
+       "give one with --tokenizer",
+       shown(path), shown(own));
 }
 
 ModelSource open_llama2c(const fs::path& path, const SourceOptions& o) {
@@ -109,8 +121,9 @@ ModelSource open_llama2c(const fs::path& path, const SourceOptions& o) {
                      .config = Json::parse(file->config().to_json().dump()),
                      .config_origin = shown(path),
                      .weight = [file](const std::string& name) { return file->find(name); },
-                     .tokenizer = tokenizer.extension() == ".bin" ? load_llama2c_tokenizer(tokenizer, o.limits)
-                                                                  : Tokenizer::load(tokenizer, o.limits),
+                     .tokenizer = tokenizer.extension() == ".bin"
+                                      ? load_llama2c_tokenizer(tokenizer, o.limits)
+                                      : Tokenizer::load(tokenizer, o.limits),
                      .ends = {1, 2}};  // <s> stands between the texts that its models were trained on
   std::erase_if(source.ends, [&](Token t) { return t >= file->config().vocab_size; });
   source.check_intact = [file] { file->check_intact(); };
@@ -125,10 +138,12 @@ ModelSource open_file(const fs::path& path, const SourceOptions& o) {
     file.read_at(0, std::as_writable_bytes(std::span(beginning)));
   }
   const auto& extension = path.extension();
-  const bool torch = beginning.starts_with("PK\3\4") || extension == ".pt" || extension == ".pth" || extension == ".safetensors";
+  const bool torch = beginning.starts_with("PK\3\4") || extension == ".pt" || extension == ".pth" ||
+                     extension == ".safetensors";
   if (torch) return open_tensors(Kind::torch_file, path, path.parent_path(), o);
   if (is_gguf(as_bytes(beginning)) || !looks_like_llama2c(as_bytes(beginning))) {
-    if (extension == ".bin" && !is_gguf(as_bytes(beginning))) return open_tensors(Kind::torch_file, path, path.parent_path(), o);
+    if (extension == ".bin" && !is_gguf(as_bytes(beginning)))
+      return open_tensors(Kind::torch_file, path, path.parent_path(), o);
     return open_gguf(path, o);
   }
   return open_llama2c(path, o);
@@ -138,16 +153,22 @@ ModelSource open_file(const fs::path& path, const SourceOptions& o) {
 
 ModelSource open_model(const fs::path& path, const SourceOptions& options) {
   std::error_code ignored;
-  ModelSource source = fs::is_directory(path, ignored) ? open_tensors(Kind::directory, path, path, options) : open_file(path, options);
+  ModelSource source = fs::is_directory(path, ignored) ? open_tensors(Kind::directory, path, path, options)
+                                                       : open_file(path, options);
   const std::int64_t vocabulary = vocabulary_of(source.config, source.config_origin);
-  check(source.tokenizer.size() <= vocabulary, Code::tokenizer, "{}: the tokenizer has ids up to {}, and vocab_size of {} is {}",
-        shown(path), source.tokenizer.size() - 1, source.gguf ? "the embedding" : "config.json", vocabulary);
+  check(source.tokenizer.size() <= vocabulary, Code::tokenizer,
+        "{}: the tokenizer has ids up to {}, and vocab_size of {} is {}", shown(path),
+        source.tokenizer.size() - 1, source.gguf ? "the embedding" : "config.json", vocabulary);
   return source;
 }
 
 ModelPlan plan_of(const ModelSource& source) {
   ModelPlan plan;
-  ParameterList list({.source = source.weight, .offered = source.offered, .origin = shown(source.path), .plan = true, .training = false});
+  ParameterList list({.source = source.weight,
+                      .offered = source.offered,
+                      .origin = shown(source.path),
+                      .plan = true,
+                      .training = false});
   const auto model = make_causal_model(source.config, source.config_origin, list, &plan.notes);
   plan.weights = list.shapes();
   plan.config = model->config();

@@ -1,5 +1,5 @@
-// model_source.h -- a decoder-only model on disk, of whatever files it consists: what it is, its weights by Hugging Face's
-// names, its tokenizer.
+// model_source.h -- a decoder-only model on disk, of whatever files it consists: what it is, its weights by
+// Hugging Face's names, its tokenizer.
 #pragma once
 #include <functional>
 #include <memory>
@@ -37,13 +37,14 @@ struct SourceOptions {
 //   a directory   config.json, weights (safetensors or torch.save), a tokenizer
 //   a GGUF file   or the first of its parts
 //   a file of torch.save or of safetensors, with the other files of a directory beside it
-//   a file of llama2.c, with its tokenizer beside it (NAME.tokenizer.bin, tokenizer.bin, tokenizer.json, tokenizer.model)
-// Nothing of the weights is read yet. Errors of the formats; Error(config) for an architecture that is not there;
-// Error(tokenizer) for a vocabulary larger than the model's.
+//   a file of llama2.c, with its tokenizer beside it (NAME.tokenizer.bin, tokenizer.bin, tokenizer.json,
+//   tokenizer.model)
+// Nothing of the weights is read yet. Errors of the formats; Error(config) for an architecture that is not
+// there; Error(tokenizer) for a vocabulary larger than the model's.
 ModelSource open_model(const fs::path& path, const SourceOptions& options = {});
 
-// The names and shapes of all weights of the model, in its order, and its configuration in full. Error(weights) if a weight is
-// missing, of another shape, no floating-point numbers, or too much.
+// The names and shapes of all weights of the model, in its order, and its configuration in full.
+// Error(weights) if a weight is missing, of another shape, no floating-point numbers, or too much.
 struct ModelPlan {
   std::vector<std::pair<std::string, Shape>> weights;
   OrderedJson config;
@@ -51,8 +52,8 @@ struct ModelPlan {
   std::vector<std::string> notes = {};
 };
 ModelPlan plan_of(const ModelSource& source);
-// Error(weights) if the files have a tensor of a layer that the model's list does not; of those whose names are Hugging Face's
-// the list itself says so.
+// Error(weights) if the files have a tensor of a layer that the model's list does not; of those whose names
+// are Hugging Face's the list itself says so.
 void check_all_asked_for(const ModelSource& source, const ParameterList& list);
 
 }  // namespace glossa

@@ -71,7 +71,8 @@ void write_safetensors(const std::function<void(Bytes)>& write, const NamedTenso
     for (const auto& [name, tensor] : tensors) all.emplace(name, &tensor);
     return all;
   }();
-  write_safetensors(write, plans_of(tensors), [&](const TensorPlan& plan) { return *by_name.at(plan.name); }, metadata);
+  write_safetensors(
+      write, plans_of(tensors), [&](const TensorPlan& plan) { return *by_name.at(plan.name); }, metadata);
 }
 
 void save_safetensors(const fs::path& path, const NamedTensors& tensors, const Metadata& metadata) {

@@ -138,7 +138,8 @@ void write_archive(const std::function<void(Bytes)>& write, const std::vector<Te
   for (std::size_t i = 0; i < plans.size(); ++i) {
     if (storages[i] != next) continue;
     const Tensor dense = make(i);
-    archive.add(fmt::format("{}data/{}", kFolder, next++), {static_cast<const std::byte*>(dense.raw()), dense.bytes()});
+    archive.add(fmt::format("{}data/{}", kFolder, next++),
+                {static_cast<const std::byte*>(dense.raw()), dense.bytes()});
   }
   archive.add(fmt::format("{}version", kFolder), as_bytes("3\n"));
   archive.finish();

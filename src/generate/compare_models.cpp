@@ -25,11 +25,13 @@ double log_sum(const float* logits, std::int64_t count) {
 }
 
 // One place; `next`: the token that follows, or -1 behind the last of a piece.
-void compare_rows(const float* a, const float* b, std::int64_t count, Token next, ModelComparison& result, Sums& sums) {
+void compare_rows(const float* a, const float* b, std::int64_t count, Token next, ModelComparison& result,
+                  Sums& sums) {
   const double first = log_sum(a, count), second = log_sum(b, count);
   double kl = 0;
   for (std::int64_t i = 0; i < count; ++i) {
-    result.largest_difference = std::max(result.largest_difference, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+    result.largest_difference =
+        std::max(result.largest_difference, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
     const double log_p = a[i] - first;
     kl += std::exp(log_p) * (log_p - (b[i] - second));
   }
@@ -47,13 +49,16 @@ void compare_rows(const float* a, const float* b, std::int64_t count, Token next
 
 }  // namespace
 
-ModelComparison compare_models(const CausalModel& first, const CausalModel& second, std::span<const Token> tokens, std::int64_t context) {
+ModelComparison compare_models(const CausalModel& first, const CausalModel& second,
+                               std::span<const Token> tokens, std::int64_t context) {
   const std::int64_t common = std::min(first.vocabulary(), second.vocabulary());
   context = std::min({context, first.longest(), second.longest()});
-  check(tokens.size() >= 2 && context >= 2, Code::bad_value, "the text has {} tokens and the models read pieces of {}; at least 2 are wanted",
-        tokens.size(), context);
+  check(tokens.size() >= 2 && context >= 2, Code::bad_value,
+        "the text has {} tokens and the models read pieces of {}; at least 2 are wanted", tokens.size(),
+        context);
   for (const Token t : tokens)
-    check(t < common, Code::tokenizer, "the text has the token {}, and the models have {} and {}", t, first.vocabulary(), second.vocabulary());
+    check(t < common, Code::tokenizer, "the text has the token {}, and the models have {} and {}", t,
+          first.vocabulary(), second.vocabulary());
   ModelComparison result;
   Sums sums;
   const auto size = static_cast<std::int64_t>(tokens.size());
@@ -61,8 +66,10 @@ ModelComparison compare_models(const CausalModel& first, const CausalModel& seco
     const std::int64_t length = std::min(context, size - begin);
     const std::vector<std::int32_t> ids(tokens.begin() + begin, tokens.begin() + begin + length);
     const Tokens input{Tensor::of(ids), Sequences::of_lengths({static_cast<std::int32_t>(length)})};
-    const Tensor hidden_a = first.hidden(CausalInput::whole(input)), hidden_b = second.hidden(CausalInput::whole(input));
-    const std::int64_t block = std::max<std::int64_t>(1, kLogitsAtOnce / std::max(first.vocabulary(), second.vocabulary()));
+    const Tensor hidden_a = first.hidden(CausalInput::whole(input)),
+                 hidden_b = second.hidden(CausalInput::whole(input));
+    const std::int64_t block =
+        std::max<std::int64_t>(1, kLogitsAtOnce / std::max(first.vocabulary(), second.vocabulary()));
     for (std::int64_t row = 0; row < length; row += block) {
       const std::int64_t end = std::min(row + block, length);
       const Tensor a = first.logits(hidden_a.slice(0, row, end)).to(DType::f32).contiguous();
@@ -72,7 +79,8 @@ ModelComparison compare_models(const CausalModel& first, const CausalModel& seco
                      r + 1 < length ? ids[static_cast<std::size_t>(r + 1)] : -1, result, sums);
     }
   }
-  const auto places = static_cast<double>(result.predictions), scored = static_cast<double>(std::max<std::int64_t>(1, sums.scored));
+  const auto places = static_cast<double>(result.predictions),
+             scored = static_cast<double>(std::max<std::int64_t>(1, sums.scored));
   result.mean_kl = sums.kl / places;
   result.agreement = static_cast<double>(sums.agreed) / places;
   result.first_perplexity = std::exp(sums.first_surprise / scored);

@@ -172,9 +172,11 @@ std::string gguf_pre_of(const TokenizerParts& parts, std::span<const std::string
     const std::string name(pre.names, std::string_view(pre.names).find(' '));
     const GgufWordPattern pattern = gguf_word_pattern(name, "a known pattern");
     const auto same = [&](std::string_view text) {
-      return words_of(parts.normalizer, parts.pre_tokenizer, text) == words_of(pattern.normalizer, pattern.pre_tokenizer, text);
+      return words_of(parts.normalizer, parts.pre_tokenizer, text) ==
+             words_of(pattern.normalizer, pattern.pre_tokenizer, text);
     };
-    if (pattern.ignore_merges == model->ignore_merges && std::all_of(texts.begin(), texts.end(), same)) return name;
+    if (pattern.ignore_merges == model->ignore_merges && std::all_of(texts.begin(), texts.end(), same))
+      return name;
   }
   return "";
 }

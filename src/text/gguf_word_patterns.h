@@ -18,7 +18,8 @@ struct GgufWordPattern {
 // Error(tokenizer) for a name that is not known, with those that are.
 GgufWordPattern gguf_word_pattern(std::string_view pre, std::string_view origin);
 
-// The name under which a file has a byte-level tokenizer that cuts these texts as `parts` does; "" if there is none.
+// The name under which a file has a byte-level tokenizer that cuts these texts as `parts` does; "" if there
+// is none.
 std::string gguf_pre_of(const TokenizerParts& parts, std::span<const std::string_view> texts);
 
 }  // namespace glossa

@@ -29,8 +29,8 @@ struct GgufVocabularyOptions {
   // Of a SentencePiece model's file, where there is one; else they are made from the order of the merges.
   std::map<std::string, float> scores = {};
 };
-// Of byte-level BPE and of SentencePiece's BPE. Error(tokenizer) for others, and if the vocabulary would give other ids: it
-// is made a tokenizer again and compared on texts of many scripts.
+// Of byte-level BPE and of SentencePiece's BPE. Error(tokenizer) for others, and if the vocabulary would give
+// other ids: it is made a tokenizer again and compared on texts of many scripts.
 MadeGgufVocabulary make_gguf_vocabulary(const Tokenizer& tokenizer, const GgufVocabularyOptions& options);
 
 }  // namespace glossa

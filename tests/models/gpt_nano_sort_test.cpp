@@ -1,4 +1,5 @@
-// A small GPT-2 that others trained to sort three letters, with every activation of its first block (GLOSSA_DATA).
+// A small GPT-2 that others trained to sort three letters, with every activation of its first block
+// (GLOSSA_DATA).
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -18,11 +19,17 @@ class NanoSort : public testing::Test {
     if (!data || !fs::exists(folder)) GTEST_SKIP() << "GLOSSA_DATA does not name a folder of data";
     weights_ = read_json(folder / "gpt-nano-sort-model.json");
     activations_ = read_json(folder / "gpt-nano-sort-t0-partials.json");
-    parameters_ = std::make_unique<ParameterList>(ParameterList::Options{.source = [this](const std::string& name) { return weight(name); }, .training = false});
+    parameters_ = std::make_unique<ParameterList>(ParameterList::Options{
+        .source = [this](const std::string& name) { return weight(name); }, .training = false});
     const Json& c = weights_.at("config");
-    config_ = Gpt2Config::from_json({{"model_type", "gpt2"}, {"vocab_size", c.at("vocab_size")}, {"n_positions", c.at("block_size")},
-                                     {"n_embd", c.at("n_embd")}, {"n_layer", c.at("n_layer")}, {"n_head", c.at("n_head")},
-                                     {"tie_word_embeddings", false}}, "config");
+    config_ = Gpt2Config::from_json({{"model_type", "gpt2"},
+                                     {"vocab_size", c.at("vocab_size")},
+                                     {"n_positions", c.at("block_size")},
+                                     {"n_embd", c.at("n_embd")},
+                                     {"n_layer", c.at("n_layer")},
+                                     {"n_head", c.at("n_head")},
+                                     {"tie_word_embeddings", false}},
+                                    "config");
   }
 
   static Tensor tensor(const Json& json) {
@@ -42,7 +49,8 @@ class NanoSort : public testing::Test {
     if (t.rank() < 2 || !name.starts_with("transformer.h.")) return t;
     Tensor turned = Tensor::empty({t.size(1), t.size(0)});
     for (std::int64_t r = 0; r < t.size(0); ++r)
-      for (std::int64_t c = 0; c < t.size(1); ++c) turned.data<float>()[c * t.size(0) + r] = t.data<float>()[r * t.size(1) + c];
+      for (std::int64_t c = 0; c < t.size(1); ++c)
+        turned.data<float>()[c * t.size(0) + r] = t.data<float>()[r * t.size(1) + c];
     return turned;
   }
 
@@ -58,7 +66,8 @@ class NanoSort : public testing::Test {
     const Tensor dense = x.contiguous();
     for (std::int64_t t = 0; t < x.size(0); ++t)
       for (std::int64_t h = 0; h < heads; ++h)
-        std::copy_n(dense.data<float>() + (t * heads + h) * dim, dim, y.data<float>() + ((t / length * heads + h) * length + t % length) * dim);
+        std::copy_n(dense.data<float>() + (t * heads + h) * dim, dim,
+                    y.data<float>() + ((t / length * heads + h) * length + t % length) * dim);
     return y;
   }
 
@@ -70,9 +79,12 @@ class NanoSort : public testing::Test {
 TEST_F(NanoSort, EveryActivation) {
   const Tensor letters = wanted("idx");
   Ids ids;
-  for (std::int64_t i = 0; i < letters.elements(); ++i) ids.push_back(static_cast<std::int32_t>(letters.data<float>()[i]));
-  const auto length = static_cast<std::int32_t>(config_.n_positions), count = static_cast<std::int32_t>(ids.size()) / length;
-  const Tokens tokens{Tensor::of(ids), Sequences::of_lengths(std::vector<std::int32_t>(static_cast<std::size_t>(count), length))};
+  for (std::int64_t i = 0; i < letters.elements(); ++i)
+    ids.push_back(static_cast<std::int32_t>(letters.data<float>()[i]));
+  const auto length = static_cast<std::int32_t>(config_.n_positions),
+             count = static_cast<std::int32_t>(ids.size()) / length;
+  const Tokens tokens{Tensor::of(ids), Sequences::of_lengths(std::vector<std::int32_t>(
+                                           static_cast<std::size_t>(count), length))};
   const CausalInput in = CausalInput::whole(tokens);
   const Scope top = parameters_->scope() / "transformer";
   const Parameter wte = (top / "wte").parameter("weight", {config_.vocab_size, config_.n_embd});
@@ -88,10 +100,13 @@ TEST_F(NanoSort, EveryActivation) {
     const Tensor qs = heads(q, 3), ks = heads(k, 3), vs = heads(v, 3);
     const Tensor y = attention(qs, ks, vs, tokens.sequences, tokens.sequences, {.mask = {.causal = true}});
     const Tensor projected = b.attn_proj(y), h = add(x, projected), second = b.ln_2(h);
-    const Tensor inner = b.c_fc(second), active = b.c_fc(second, {.act = Unary::gelu_tanh}), mlp = b.mlp_proj(active);
+    const Tensor inner = b.c_fc(second), active = b.c_fc(second, {.act = Unary::gelu_tanh}),
+                 mlp = b.mlp_proj(active);
     if (layer == 0) {
-      same("ln1", normed), same("qkv", qkv), same("q", by_heads(qs)), same("k", by_heads(ks)), same("v", by_heads(vs));
-      same("y", y), same("yProj", projected), same("attnResid", h), same("ln2", second), same("fc", inner), same("gelu", active);
+      same("ln1", normed), same("qkv", qkv), same("q", by_heads(qs)), same("k", by_heads(ks)),
+          same("v", by_heads(vs));
+      same("y", y), same("yProj", projected), same("attnResid", h), same("ln2", second), same("fc", inner),
+          same("gelu", active);
       same("mlp", mlp), same("mlpResid", add(h, mlp));
       // Scores and their softmax, which the fused op never has.
       const Tensor softmax = wanted("attSm"), scores = wanted("att");
@@ -103,7 +118,8 @@ TEST_F(NanoSort, EveryActivation) {
         for (std::int64_t t = 0; t <= row % length; ++t) {
           double dot = 0;
           for (std::int64_t d = 0; d < found_q.cols(); ++d)
-            dot += static_cast<double>(found_q.data<float>()[row * found_q.cols() + d]) * found_k.data<float>()[(first + t) * found_q.cols() + d];
+            dot += static_cast<double>(found_q.data<float>()[row * found_q.cols() + d]) *
+                   found_k.data<float>()[(first + t) * found_q.cols() + d];
           const double score = dot / std::sqrt(static_cast<double>(found_q.cols()));
           EXPECT_NEAR(score, scores.data<float>()[row * length + t], 1e-4);
           e.push_back(std::exp(score));
@@ -122,9 +138,11 @@ TEST_F(NanoSort, TheModelAsAWhole) {
   const Gpt2 model(*parameters_, config_);
   const Tensor letters = wanted("idx");
   Ids ids;
-  for (std::int64_t i = 0; i < letters.elements(); ++i) ids.push_back(static_cast<std::int32_t>(letters.data<float>()[i]));
+  for (std::int64_t i = 0; i < letters.elements(); ++i)
+    ids.push_back(static_cast<std::int32_t>(letters.data<float>()[i]));
   const auto length = static_cast<std::int32_t>(config_.n_positions);
-  const Tokens tokens{Tensor::of(ids), Sequences::of_lengths(std::vector<std::int32_t>(ids.size() / static_cast<std::size_t>(length), length))};
+  const Tokens tokens{Tensor::of(ids), Sequences::of_lengths(std::vector<std::int32_t>(
+                                           ids.size() / static_cast<std::size_t>(length), length))};
   const Tensor hidden = model.hidden(CausalInput::whole(tokens), false), logits = model.logits(hidden);
   same("ln_f", hidden);
   same("lm_head", logits);
@@ -132,7 +150,8 @@ TEST_F(NanoSort, TheModelAsAWhole) {
   for (std::int64_t r = 0; r < logits.rows(); ++r) {
     const float* row = logits.data<float>() + r * 3;
     const double sum = std::exp(row[0]) + std::exp(row[1]) + std::exp(row[2]);
-    for (int i = 0; i < 3; ++i) EXPECT_NEAR(std::exp(row[i]) / sum, probabilities.data<float>()[r * 3 + i], 1e-5);
+    for (int i = 0; i < 3; ++i)
+      EXPECT_NEAR(std::exp(row[i]) / sum, probabilities.data<float>()[r * 3 + i], 1e-5);
   }
 }
 

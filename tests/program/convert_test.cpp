@@ -25,10 +25,15 @@ TEST_F(ConvertCommand, WritesAndVerifies) {
             shell("glossa -q generate -m model -p abc -n 8 --temp 0 --ignore-eos").out);
   const Outcome same = shell("glossa verify model a.gguf");
   EXPECT_EQ(same.status, 0) << same.err;
-  EXPECT_THAT(same.out, AllOf(HasSubstr("the same ids by both tokenizers"), HasSubstr("KL divergence from A"), HasSubstr("100.00 % of")));
-  EXPECT_EQ(shell("glossa -q convert a.gguf back >/dev/null && glossa -q convert back b.gguf --type f16 --json | grep -c \\\"F16\\\"").out, "1\n");
+  EXPECT_THAT(same.out, AllOf(HasSubstr("the same ids by both tokenizers"), HasSubstr("KL divergence from A"),
+                              HasSubstr("100.00 % of")));
+  EXPECT_EQ(shell("glossa -q convert a.gguf back >/dev/null && glossa -q convert back b.gguf --type f16 "
+                  "--json | grep -c \\\"F16\\\"")
+                .out,
+            "1\n");
   EXPECT_EQ(shell("glossa verify model back --text abcdefg").status, 0);
-  EXPECT_EQ(shell("glossa convert model torch --format pytorch >/dev/null && ls torch").out, "MANIFEST.json\nconfig.json\npytorch_model.bin\ntokenizer.json\n");
+  EXPECT_EQ(shell("glossa convert model torch --format pytorch >/dev/null && ls torch").out,
+            "MANIFEST.json\nconfig.json\npytorch_model.bin\ntokenizer.json\n");
   const Json far = Json::parse(shell("glossa -q verify model b.gguf --json").out);
   EXPECT_GT(far["max_logit_difference"], 0);
   EXPECT_EQ(far["within_tolerance"], true);
@@ -39,7 +44,10 @@ TEST_F(ConvertCommand, WritesAndVerifies) {
 }
 
 TEST_F(ConvertCommand, VocabulariesThatDiffer) {
-  ASSERT_EQ(shell("cp -r model other && sed -i 's/\"a\": 0/\"a\": 1/; s/\"b\": 1/\"b\": 0/' other/tokenizer.json").status, 0);
+  ASSERT_EQ(
+      shell("cp -r model other && sed -i 's/\"a\": 0/\"a\": 1/; s/\"b\": 1/\"b\": 0/' other/tokenizer.json")
+          .status,
+      0);
   const Outcome o = shell("glossa verify model other --text cab --json");
   EXPECT_EQ(o.status, 6);
   EXPECT_EQ(Json::parse(o.out)["same_tokens"], false);
@@ -51,7 +59,8 @@ TEST_F(ConvertCommand, K05_K06_OutputsInTheWay) {
   put("there.gguf", "kept");
   refused("glossa convert model there.gguf", 2, {"there.gguf: exists; --force replaces it"});
   EXPECT_EQ(text("there.gguf"), "kept");
-  EXPECT_EQ(shell("glossa -q convert model there.gguf --force && glossa -q verify model there.gguf").status, 0);
+  EXPECT_EQ(shell("glossa -q convert model there.gguf --force && glossa -q verify model there.gguf").status,
+            0);
   refused("glossa convert model model --format directory --force", 4, {"model: the output is the input"});
   refused("glossa convert there.gguf there.gguf --force", 4, {"the output is the input"});
   refused("glossa convert model absent/a.gguf", 4, {"absent", "does not exist"});
