@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "app/values.h"
 #include "base/unicode.h"
 #include "data/byte_stream.h"
 #include "hub/cache.h"
@@ -14,6 +15,15 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
   command.add_option("-m,--model", o.model, "A model: a directory, a file of GGUF, torch.save or llama2.c, or ORG/NAME[:QUANT] of the cache (glossa pull)")->type_name("MODEL")->required();
   command.add_option("--tokenizer", o.tokenizer, "A tokenizer in the place of the model's own: a directory or a file; llama2.c's .bin too")
       ->type_name("PATH");
+}
+
+void add_length_options(CLI::App& command, std::int32_t& predict, EngineOptions& engine) {
+  command.add_option("-n,--predict,--n-predict,--max-new-tokens", predict, "Most tokens to generate; -1: until the model ends or the context is full")
+      ->type_name("N")->check(whole_number(-1, INT32_MAX))->capture_default_str();
+  command.add_option("-c,--ctx-size", engine.context, "Tokens of a sequence; 0: as many as the model has positions for")
+      ->type_name("N")->check(whole_number(0, 1 << 30))->capture_default_str();
+  command.add_option("-b,--batch-size", engine.batch_tokens, "Tokens of a step: prompts are read in pieces of this size")
+      ->type_name("N")->check(whole_number(1, 1 << 20))->capture_default_str();
 }
 
 ModelSource open_source(const ModelOptions& o) { return open_model(model_path(o.model), {.tokenizer = o.tokenizer}); }

@@ -18,6 +18,9 @@ struct ModelOptions {
 };
 void add_model_options(CLI::App& command, ModelOptions& options);
 
+// How much is generated, and of how many tokens the context and a step are.
+void add_length_options(CLI::App& command, std::int32_t& predict, EngineOptions& engine);
+
 // The files that they name: of the cache too (model_path).
 ModelSource open_source(const ModelOptions& options);
 // The model in them, with its notes printed.

@@ -81,7 +81,7 @@ class Chat {
         breaks_(sequence_breaks(loaded_.tokenizer, o.sampling)),
         engine_(*loaded_.model, breaks_, o.engine) {
     chat_options_.add_generation_prompt = true;
-    if (!o.kwargs.empty()) chat_options_.chat_template_kwargs = OrderedJson::parse(parse_json(o.kwargs, "--chat-template-kwargs").dump());
+    if (!o.kwargs.empty()) chat_options_.chat_template_kwargs = parse_ordered_json(o.kwargs, "--chat-template-kwargs");
     for (const std::string& line : loaded_.notes) note(line);
     begin_anew(o.system);
   }
@@ -97,21 +97,28 @@ class Chat {
     try {
       answer_last();
     } catch (const Error&) {
-      messages_.erase(messages_.size() - 1);
+      drop_last();  // as if it had not been said
       throw;
     }
   }
   void answer_again() {
-    check(take_back_answer(), Code::usage, "there is nothing to answer again");
-    answer_last();
+    check(answered(), Code::usage, "there is nothing to answer again");
+    const OrderedJson before = messages_.back();
+    drop_last();
+    try {
+      answer_last();
+    } catch (const Error&) {
+      messages_.push_back(before);
+      throw;
+    }
   }
   void undo() {
-    check(take_back_answer(), Code::usage, "there is nothing to take back");
-    messages_.erase(messages_.size() - 1);
+    check(answered(), Code::usage, "there is nothing to take back");
+    drop_last(), drop_last();
   }
   void save(const std::string& path) const { write_file(path, messages_.dump() + "\n"); }
   void load(const std::string& path) {
-    const OrderedJson found = OrderedJson::parse(parse_json(read_text(path), path).dump());
+    const OrderedJson found = parse_ordered_json(read_text(path), path);
     const auto is_message = [](const OrderedJson& m) {
       return m.is_object() && m.contains("role") && m["role"].is_string() && m.contains("content") && m["content"].is_string();
     };
@@ -133,12 +140,11 @@ class Chat {
  private:
   using Clock = std::chrono::steady_clock;
 
-  // The last message is the user's afterwards.
-  bool take_back_answer() {
-    if (messages_.size() < 2 || messages_.back()["role"] != "assistant") return false;
-    messages_.erase(messages_.size() - 1);
-    return messages_.back()["role"] == "user";
+  bool answered() const {
+    const std::size_t n = messages_.size();
+    return n >= 2 && messages_[n - 1]["role"] == "assistant" && messages_[n - 2]["role"] == "user";
   }
+  void drop_last() { messages_.erase(messages_.size() - 1); }
 
   // Forgets the oldest exchange; false if there is none but the last.
   bool forget() {
@@ -173,14 +179,19 @@ class Chat {
     std::vector<GenerateEvent> events;
     const auto begin = Clock::now();
     auto first = begin;
-    while (!engine_.idle() && !stopped) {
-      events.clear();
-      engine_.step(events);
-      for (const GenerateEvent& e : events) {
-        if (first == begin) first = Clock::now();
-        ++written_;
-        if (e.finish != Finish::stop) give(stream.push(e.chosen.token));
+    try {
+      while (!engine_.idle() && !stopped) {
+        events.clear();
+        engine_.step(events);
+        for (const GenerateEvent& e : events) {
+          if (first == begin) first = Clock::now();
+          ++written_;
+          if (e.finish != Finish::stop) give(stream.push(e.chosen.token));
+        }
       }
+    } catch (...) {
+      engine_.cancel(index);  // the next answer must not go on with this one
+      throw;
     }
     if (stopped) engine_.cancel(index);
     give(stream.finish());
@@ -257,7 +268,7 @@ void run(const Options& o) {
     if (!message && editor.interrupted()) continue;
     if (!message) break;
     if (message->find_first_not_of(" \t\r") == message->npos) continue;
-    const bool command = message->starts_with('/');
+    const bool command = editor.interactive() && message->starts_with('/');
     try {
       if (command && !obey(chat, *message, attached)) break;
       const auto bad = utf8_error(*message);
@@ -280,12 +291,7 @@ void add_chat(CLI::App& program) {
   add_model_options(*c, o->files);
   c->add_option("-p,--prompt", o->prompt, "The first message; without a terminal, the only one")->type_name("TEXT");
   c->add_option("--sys,--system-prompt", o->system, "Instructions that stand before the conversation")->type_name("TEXT");
-  c->add_option("-n,--predict,--n-predict", o->predict, "Most tokens of an answer; -1: until the model ends it or the context is full")
-      ->type_name("N")->check(whole_number(-1, INT32_MAX))->capture_default_str();
-  c->add_option("-c,--ctx-size", o->engine.context, "Tokens of the conversation; 0: as many as the model has positions for")
-      ->type_name("N")->check(whole_number(0, 1 << 30))->capture_default_str();
-  c->add_option("-b,--batch-size", o->engine.batch_tokens, "Tokens of a step: messages are read in pieces of this size")
-      ->type_name("N")->check(whole_number(1, 1 << 20))->capture_default_str();
+  add_length_options(*c, o->predict, o->engine);
   c->add_flag("--context-shift", o->forget, "When the context is full, forget the oldest messages and go on");
   c->add_option("--chat-template", o->chat_template, "A template (Jinja) in the place of the model's own")->type_name("TEXT");
   c->add_option("--chat-template-file", o->chat_template_file, "A file that holds it")->type_name("FILE");

@@ -157,12 +157,7 @@ void add_generate(CLI::App& program) {
   c->add_option("-p,--prompt", o->prompt, "The text to go on from")->type_name("TEXT");
   c->add_option("-f,--file", o->file, "A file that holds it; a .jsonl file: many, {\"prompt\": TEXT} a line, decoded together")->type_name("FILE");
   c->add_option("input", o->input, "The same; - is standard input")->type_name("FILE");
-  c->add_option("-n,--predict,--n-predict,--max-new-tokens", o->predict, "Most tokens to generate; -1: until the model ends or the context is full")
-      ->type_name("N")->check(whole_number(-1, INT32_MAX))->capture_default_str();
-  c->add_option("-c,--ctx-size", o->engine.context, "Tokens of a sequence; 0: as many as the model has positions for")
-      ->type_name("N")->check(whole_number(0, 1 << 30))->capture_default_str();
-  c->add_option("-b,--batch-size", o->engine.batch_tokens, "Tokens of a step: prompts are read in pieces of this size")
-      ->type_name("N")->check(whole_number(1, 1 << 20))->capture_default_str();
+  add_length_options(*c, o->predict, o->engine);
   c->add_option("--np,--parallel", o->engine.sequences, "Prompts decoded together")->type_name("N")->check(whole_number(1, 1 << 16))->capture_default_str();
   c->add_flag("--context-shift", o->engine.shift, "When the context is full, forget the middle of the text and go on");
   c->add_option("--keep", o->engine.keep, "Tokens at the beginning that are not forgotten then")->type_name("N")->check(whole_number(0, 1 << 30))->capture_default_str();

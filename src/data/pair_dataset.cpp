@@ -1,8 +1,5 @@
 #include "data/pair_dataset.h"
 
-#include <zlib.h>
-
-#include <bit>
 #include <cstring>
 #include <type_traits>
 
@@ -17,9 +14,9 @@ using pair_layout::Record;
 
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the layout is little-endian");
 static_assert(sizeof(Record) == 48 && sizeof(Block) == 32 && std::is_trivially_copyable_v<Record>);
 
+constexpr const char* kKind = "pairs";
 constexpr std::string_view kMagic("glossa pairs 1\n\0", 16);
 
 struct Trailer {
@@ -30,18 +27,6 @@ struct Trailer {
   std::uint32_t crc;       // of the trailer before this
 };
 static_assert(sizeof(Trailer) == 48);
-
-std::uint32_t crc_of(Bytes bytes) {
-  return static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
-std::uint32_t crc_of(const Trailer& trailer) {
-  return crc_of(std::as_bytes(std::span(&trailer, 1)).first(44));
-}
-
-template <class T>
-std::string_view view_of(const std::vector<T>& values) {
-  return as_text(std::as_bytes(std::span(values)));
-}
 
 constexpr std::uint64_t padded(std::uint64_t bytes) {
   return (bytes + 7) / 8 * 8;
@@ -74,22 +59,9 @@ std::uint64_t pair_hash(std::string_view source, std::string_view target) {
 PairWriter::PairWriter(Write write, std::uint64_t vocabulary, bool keep_text)
     : write_(std::move(write)),
       vocabulary_(vocabulary),
-      id_bytes_(vocabulary <= 65536 ? 2 : 4),
       keep_text_(keep_text) {
   write_(kMagic);
   offset_ = kMagic.size();
-}
-
-void PairWriter::put_ids(std::span<const std::int32_t> ids) {
-  const std::size_t begin = ids_.size();
-  ids_.resize(begin + ids.size() * id_bytes_);
-  char* to = ids_.data() + begin;
-  for (const std::int32_t id : ids) {
-    check(id >= 0 && static_cast<std::uint64_t>(id) < vocabulary_, Code::tokenizer,
-          "token {} in a vocabulary of {}", id, vocabulary_);
-    std::memcpy(to, &id, id_bytes_);  // the lower bytes come first
-    to += id_bytes_;
-  }
 }
 
 void PairWriter::add(const Encoded& pair) {
@@ -97,7 +69,7 @@ void PairWriter::add(const Encoded& pair) {
     check(n <= UINT32_MAX, Code::size, "a sentence of {} bytes or tokens", n);
     return static_cast<std::uint32_t>(n);
   };
-  Record r{.ids = ids_.size() / id_bytes_,
+  Record r{.ids = ids_.size() / id_bytes_of(vocabulary_),
            .text = text_.size(),
            .hash = pair_hash(pair.source_text, pair.target_text),
            .line = pair.line,
@@ -105,8 +77,8 @@ void PairWriter::add(const Encoded& pair) {
            .target_ids = size(pair.target.size()),
            .source_bytes = 0,
            .target_bytes = 0};
-  put_ids(pair.source);
-  put_ids(pair.target);
+  append_ids(pair.source, vocabulary_, ids_);
+  append_ids(pair.target, vocabulary_, ids_);
   if (keep_text_) {
     r.source_bytes = size(pair.source_text.size()), r.target_bytes = size(pair.target_text.size());
     text_ += pair.source_text;
@@ -120,7 +92,7 @@ void PairWriter::add(const Encoded& pair) {
 void PairWriter::flush() {
   if (records_.empty()) return;
   Block block{.offset = offset_,
-              .ids = ids_.size() / id_bytes_,
+              .ids = ids_.size() / id_bytes_of(vocabulary_),
               .text = text_.size(),
               .pairs = static_cast<std::uint32_t>(records_.size()),
               .crc = 0};
@@ -143,11 +115,11 @@ void PairWriter::finish(const std::string& description) {
                   .blocks = blocks_.size(),
                   .table = offset_,
                   .description = description.size(),
-                  .id_bytes = id_bytes_,
+                  .id_bytes = id_bytes_of(vocabulary_),
                   .has_text = keep_text_,
                   .tail_crc = crc_of(as_bytes(tail)),
                   .crc = 0};
-  trailer.crc = crc_of(trailer);
+  trailer.crc = crc_of_trailer(trailer);
   write_(tail);
   write_(as_text(std::as_bytes(std::span(&trailer, 1))));
 }
@@ -156,48 +128,37 @@ void PairWriter::finish(const std::string& description) {
 
 PairDataset PairDataset::of_memory(std::shared_ptr<const std::string> bytes) {
   PairDataset data;
-  data.memory_ = std::move(bytes);
-  data.open(as_bytes(*data.memory_), "pairs in memory");
+  data.cache_ = CacheBytes::of_memory(std::move(bytes), kKind);
+  data.open();
   return data;
 }
 
 PairDataset PairDataset::of_file(const fs::path& path) {
   PairDataset data;
-  data.file_ = std::make_shared<const MappedFile>(path);
-  data.open(data.file_->bytes(), shown(path));
-  data.file_->check_intact();
+  data.cache_ = CacheBytes::of_file(path, kKind);
+  data.open();
+  data.check_intact();
   return data;
 }
 
-void PairDataset::open(Bytes bytes, const std::string& name) {
-  const auto sound = [&](bool condition, const char* what) {
-    check(condition, Code::text_data, "{}: is a damaged cache of pairs: {}", name, what);
-  };
-  check(as_text(bytes).starts_with(kMagic), Code::text_data, "{}: is not a cache of pairs of this version",
-        name);
-  sound(bytes.size() >= kMagic.size() + sizeof(Trailer), "it is cut off");
-  Trailer trailer;
+void PairDataset::open() {
+  const auto trailer = cache_.trailer<Trailer>(kMagic);
+  const Bytes bytes = cache_.bytes();
   const std::uint64_t end = bytes.size() - sizeof trailer;
-  std::memcpy(&trailer, bytes.data() + end, sizeof trailer);
-  sound(trailer.crc == crc_of(trailer), "the checksum of its trailer");
-  sound(trailer.id_bytes == 2 || trailer.id_bytes == 4, "the size of its ids");
   const std::uint64_t tail = checked_add(checked_mul(trailer.blocks, sizeof(Block)), trailer.description);
-  sound(trailer.table % 8 == 0 && trailer.table >= kMagic.size() && checked_add(trailer.table, tail) == end,
+  cache_.sound(trailer.table % 8 == 0 && trailer.table >= kMagic.size() && checked_add(trailer.table, tail) == end,
         "its size");
-  sound(trailer.tail_crc == crc_of(bytes.subspan(trailer.table, tail)), "the checksum of its table");
-  sound(trailer.blocks == trailer.pairs / kBlockPairs + (trailer.pairs % kBlockPairs > 0),
+  cache_.sound(trailer.tail_crc == crc_of(bytes.subspan(trailer.table, tail)), "the checksum of its table");
+  cache_.sound(trailer.blocks == trailer.pairs / kBlockPairs + (trailer.pairs % kBlockPairs > 0),
         "the number of its blocks");
 
-  bytes_ = bytes;
   pairs_ = trailer.pairs, block_count_ = trailer.blocks;
   id_bytes_ = trailer.id_bytes, has_text_ = trailer.has_text != 0;
-  // Blocks begin at multiples of eight bytes, and so does memory that is mapped or that a string of this size
-  // holds.
   blocks_ = reinterpret_cast<const Block*>(bytes.data() + trailer.table);
   description_ = as_text(bytes.subspan(trailer.table + trailer.blocks * sizeof(Block), trailer.description));
-  sound(blocks_fill(trailer.table), "its table of blocks");
+  cache_.sound(blocks_fill(trailer.table), "its table of blocks");
   parallel_for(static_cast<std::int64_t>(block_count_), 4, [&](std::int64_t begin, std::int64_t last) {
-    for (std::int64_t b = begin; b < last; ++b) verify(blocks_[b], name);
+    for (std::int64_t b = begin; b < last; ++b) verify(blocks_[b]);
   });
 }
 
@@ -219,38 +180,24 @@ std::uint64_t Block::bytes(unsigned id_bytes) const {
   return checked_add(used, 7) / 8 * 8;
 }
 
-void PairDataset::verify(const Block& block, const std::string& name) const {
-  const Bytes bytes = bytes_.subspan(block.offset, block.bytes(id_bytes_));
-  check(crc_of(bytes) == block.crc, Code::text_data,
-        "{}: is a damaged cache of pairs: byte {}: the checksum of a block", name, block.offset);
+void PairDataset::verify(const Block& block) const {
+  const Bytes bytes = cache_.bytes().subspan(block.offset, block.bytes(id_bytes_));
+  cache_.sound(crc_of(bytes) == block.crc, "byte {}: the checksum of a block", block.offset);
   const auto* records = reinterpret_cast<const Record*>(bytes.data());
   for (std::uint32_t i = 0; i < block.pairs; ++i) {
     const Record& r = records[i];
-    check(r.ids <= block.ids && std::uint64_t{r.source_ids} + r.target_ids <= block.ids - r.ids &&
-              r.text <= block.text && std::uint64_t{r.source_bytes} + r.target_bytes <= block.text - r.text,
-          Code::text_data, "{}: is a damaged cache of pairs: byte {}: pair {} of a block", name, block.offset,
-          i);
+    cache_.sound(r.ids <= block.ids && std::uint64_t{r.source_ids} + r.target_ids <= block.ids - r.ids &&
+                     r.text <= block.text && std::uint64_t{r.source_bytes} + r.target_bytes <= block.text - r.text,
+                 "byte {}: pair {} of a block", block.offset, i);
   }
 }
 
 PairDataset::Found PairDataset::find(std::uint64_t index) const {
   check(index < pairs_, Code::internal, "pair {} of {}", index, pairs_);
   const Block& block = blocks_[index / kBlockPairs];
-  const std::byte* begin = bytes_.data() + block.offset;
+  const std::byte* begin = cache_.bytes().data() + block.offset;
   const std::byte* ids = begin + block.pairs * sizeof(Record);
   return {reinterpret_cast<const Record*>(begin) + index % kBlockPairs, ids, ids + block.ids * id_bytes_};
-}
-
-void PairDataset::copy(const std::byte* from, std::uint32_t count, std::int32_t* ids) const {
-  if (id_bytes_ == 4) {
-    std::memcpy(ids, from, std::size_t{count} * 4);
-    return;
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    std::uint16_t id;
-    std::memcpy(&id, from + std::size_t{i} * 2, 2);
-    ids[i] = id;
-  }
 }
 
 PairLengths PairDataset::lengths(std::uint64_t index) const {
@@ -260,12 +207,12 @@ PairLengths PairDataset::lengths(std::uint64_t index) const {
 
 void PairDataset::copy_source(std::uint64_t index, std::int32_t* ids) const {
   const Found f = find(index);
-  copy(f.ids + f.record->ids * id_bytes_, f.record->source_ids, ids);
+  copy_ids(f.ids + f.record->ids * id_bytes_, f.record->source_ids, id_bytes_, ids);
 }
 
 void PairDataset::copy_target(std::uint64_t index, std::int32_t* ids) const {
   const Found f = find(index);
-  copy(f.ids + (f.record->ids + f.record->source_ids) * id_bytes_, f.record->target_ids, ids);
+  copy_ids(f.ids + (f.record->ids + f.record->source_ids) * id_bytes_, f.record->target_ids, id_bytes_, ids);
 }
 
 std::uint64_t PairDataset::line(std::uint64_t index) const {
@@ -284,10 +231,6 @@ std::string_view PairDataset::target_text(std::uint64_t index) const {
   const Found f = find(index);
   return {reinterpret_cast<const char*>(f.text + f.record->text + f.record->source_bytes),
           f.record->target_bytes};
-}
-
-void PairDataset::check_intact() const {
-  if (file_) file_->check_intact();
 }
 
 }  // namespace glossa

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/file.h"
+#include "data/cache_layout.h"
 
 namespace glossa {
 
@@ -58,23 +58,20 @@ class PairDataset {
   std::string_view target_text(std::uint64_t index) const;
 
   const std::string& description() const { return description_; }  // JSON of the writer's
-  void check_intact() const;  // Error(changed) if the mapped file was written to since it was opened
+  void check_intact() const { cache_.check_intact(); }
 
  private:
   struct Found {
     const pair_layout::Record* record;
     const std::byte *ids, *text;
   };
-  void open(Bytes bytes, const std::string& name);
+  void open();
   // Whether the blocks lie one behind the other, up to `end`.
   bool blocks_fill(std::uint64_t end) const;
-  void verify(const pair_layout::Block& block, const std::string& name) const;
+  void verify(const pair_layout::Block& block) const;
   Found find(std::uint64_t index) const;
-  void copy(const std::byte* from, std::uint32_t count, std::int32_t* ids) const;
 
-  std::shared_ptr<const std::string> memory_;
-  std::shared_ptr<const MappedFile> file_;
-  Bytes bytes_;
+  CacheBytes cache_;
   const pair_layout::Block* blocks_ = nullptr;
   std::uint64_t pairs_ = 0, block_count_ = 0;
   unsigned id_bytes_ = 4;
@@ -96,12 +93,10 @@ class PairWriter {
   void finish(const std::string& description);
 
  private:
-  void put_ids(std::span<const std::int32_t> ids);
   void flush();
 
   Write write_;
   std::uint64_t vocabulary_;
-  unsigned id_bytes_;
   bool keep_text_;
   std::vector<pair_layout::Record> records_;
   std::string ids_, text_;

@@ -8,7 +8,6 @@
 #include <unordered_set>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/parallel.h"
 
 namespace glossa {
@@ -20,51 +19,26 @@ constexpr std::size_t kChunkBytes = 1u << 20;
 constexpr std::size_t kChunkPairs = 8192;
 constexpr std::int64_t kPairsPerTask = 64;
 
-struct Count {
-  const char* name;
-  std::uint64_t DataReport::*value;
-};
 constexpr std::array kCounts{
-    Count{"read", &DataReport::read},
-    Count{"kept", &DataReport::kept},
-    Count{"empty", &DataReport::empty},
-    Count{"long_line", &DataReport::long_line},
-    Count{"too_short", &DataReport::too_short},
-    Count{"too_long", &DataReport::too_long},
-    Count{"ratio", &DataReport::ratio},
-    Count{"identical", &DataReport::identical},
-    Count{"source_tokens", &DataReport::source_tokens},
-    Count{"target_tokens", &DataReport::target_tokens},
-    Count{"unknown_tokens", &DataReport::unknown_tokens},
-    Count{"repaired_lines", &DataReport::repaired_lines},
-    Count{"nul_bytes", &DataReport::nul_bytes},
-    Count{"byte_order_marks", &DataReport::byte_order_marks},
-    Count{"text_bytes", &DataReport::text_bytes},
+    Count<DataReport>{"read", &DataReport::read},
+    Count<DataReport>{"kept", &DataReport::kept},
+    Count<DataReport>{"empty", &DataReport::empty},
+    Count<DataReport>{"long_line", &DataReport::long_line},
+    Count<DataReport>{"too_short", &DataReport::too_short},
+    Count<DataReport>{"too_long", &DataReport::too_long},
+    Count<DataReport>{"ratio", &DataReport::ratio},
+    Count<DataReport>{"identical", &DataReport::identical},
+    Count<DataReport>{"source_tokens", &DataReport::source_tokens},
+    Count<DataReport>{"target_tokens", &DataReport::target_tokens},
+    Count<DataReport>{"unknown_tokens", &DataReport::unknown_tokens},
+    Count<DataReport>{"repaired_lines", &DataReport::repaired_lines},
+    Count<DataReport>{"nul_bytes", &DataReport::nul_bytes},
+    Count<DataReport>{"byte_order_marks", &DataReport::byte_order_marks},
+    Count<DataReport>{"text_bytes", &DataReport::text_bytes},
 };
-
-std::string describe(const DataReport& report, const std::string& key) {
-  OrderedJson counts;
-  for (const Count& c : kCounts) counts[c.name] = report.*c.value;
-  return to_text({{"key", key}, {"report", counts}, {"unknown_example", report.unknown_example}});
-}
-
-struct Description {
-  std::string key;
-  DataReport report;
-};
-
-Description read_description(const std::string& text, const std::string& origin) {
-  const Json json = parse_json(text, origin);
-  const JsonView view(json, origin);
-  Description d{view.string("key", ""), {}};
-  const JsonView counts(json.at("report"), origin);
-  for (const Count& c : kCounts)
-    d.report.*c.value = static_cast<std::uint64_t>(counts.integer(c.name, 0, 0, INT64_MAX));
-  d.report.unknown_example = view.string("unknown_example", "");
-  return d;
-}
 
 std::string key_of(const Preparation& how) {
+  if (how.identity.empty()) return "";
   return sha256(as_bytes(fmt::format("{}\n{} {} {} {} {} {} {}", how.identity, how.vocabulary, how.unknown,
                                      how.filter.min_length, how.filter.max_length,
                                      how.filter.max_length_ratio, how.filter.strict, how.keep_text)));
@@ -199,53 +173,20 @@ DataReport write_pairs(const Preparation& how, const PairWriter::Write& write, c
     report.byte_order_marks = notes.byte_order_marks, report.text_bytes = notes.text_bytes;
   }
   check(report.kept > 0, Code::empty, "{}: no pairs to use: {}", how.name, report.summary());
-  writer.finish(describe(report, key));
+  writer.finish(describe(kCounts, report, key));
   return report;
-}
-
-// The cache of an earlier run, if it serves; else `why` says why it does not.
-bool take_cache(const Preparation& how, const std::string& key, PreparedPairs& out, std::string& why) {
-  std::error_code ignored;
-  if (!fs::exists(how.cache, ignored)) return false;
-  if (how.identity.empty()) {
-    why = "its data came from standard input";
-    return false;
-  }
-  try {
-    PairDataset data = PairDataset::of_file(how.cache);
-    Description description = read_description(data.description(), shown(how.cache));
-    if (description.key != key) {
-      why = "the data, the tokenizer or the filters have changed";
-      return false;
-    }
-    out = {std::move(data), std::move(description.report), true, ""};
-    return true;
-  } catch (const Error& error) {
-    why = error.what();
-    return false;
-  }
 }
 
 }  // namespace
 
 PreparedPairs prepare_pairs(const Preparation& how) {
   const std::string key = key_of(how);
-  if (how.cache.empty()) {
-    auto bytes = std::make_shared<std::string>();
-    DataReport report = write_pairs(
-        how, [&](std::string_view part) { bytes->append(part); }, key);
-    return {PairDataset::of_memory(std::move(bytes)), std::move(report), false, ""};
-  }
-  PreparedPairs out;
-  std::string why;
-  if (take_cache(how, key, out, why)) return out;
-  AtomicFile file(how.cache);
-  out.report = write_pairs(
-      how, [&](std::string_view part) { file.write(part); }, key);
-  file.commit();
-  out.data = PairDataset::of_file(how.cache);
-  out.rebuilt_because = why;
-  return out;
+  return CacheUse<PairDataset, DataReport, kCounts.size()>{
+      .file = how.cache,
+      .key = key,
+      .changed = "the data, the tokenizer or the filters have changed",
+      .counts = kCounts,
+      .build = [&](const PairWriter::Write& write) { return write_pairs(how, write, key); }}();
 }
 
 PreparedPairs prepare_pairs(const CorpusFiles& files, const TextOptions& options,

@@ -10,6 +10,7 @@
 
 #include "data/pair_dataset.h"
 #include "data/pair_reader.h"
+#include "data/prepared.h"
 
 namespace glossa {
 
@@ -58,12 +59,7 @@ struct Preparation {
   std::string identity = {};
 };
 
-struct PreparedPairs {
-  PairDataset data;
-  DataReport report;
-  bool from_cache = false;
-  std::string rebuilt_because;  // why a cache that was there did not serve; or ""
-};
+using PreparedPairs = Prepared<PairDataset, DataReport>;
 
 // Error(empty) if no pair is left. Reads everything before it returns, so that faults show before training
 // begins; memory is bounded when there is a cache file.

@@ -7,7 +7,6 @@
 #include <unordered_set>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/parallel.h"
 
 namespace glossa {
@@ -16,26 +15,16 @@ namespace {
 // Text that is encoded at a time: a part for each thread at least, if they are long.
 constexpr std::size_t kChunkBytes = 1u << 20, kMostChunkBytes = 16u << 20;
 
-struct Count {
-  const char* name;
-  std::uint64_t TextReport::*value;
-};
 constexpr std::array kCounts{
-    Count{"documents", &TextReport::documents},
-    Count{"tokens", &TextReport::tokens},
-    Count{"bytes", &TextReport::bytes},
-    Count{"blank", &TextReport::blank},
-    Count{"unknown_tokens", &TextReport::unknown_tokens},
-    Count{"repaired_lines", &TextReport::repaired_lines},
-    Count{"nul_bytes", &TextReport::nul_bytes},
-    Count{"byte_order_marks", &TextReport::byte_order_marks},
+    Count<TextReport>{"documents", &TextReport::documents},
+    Count<TextReport>{"tokens", &TextReport::tokens},
+    Count<TextReport>{"bytes", &TextReport::bytes},
+    Count<TextReport>{"blank", &TextReport::blank},
+    Count<TextReport>{"unknown_tokens", &TextReport::unknown_tokens},
+    Count<TextReport>{"repaired_lines", &TextReport::repaired_lines},
+    Count<TextReport>{"nul_bytes", &TextReport::nul_bytes},
+    Count<TextReport>{"byte_order_marks", &TextReport::byte_order_marks},
 };
-
-std::string describe(const TextReport& report, const std::string& key) {
-  OrderedJson counts;
-  for (const Count& c : kCounts) counts[c.name] = report.*c.value;
-  return to_text({{"key", key}, {"report", counts}, {"unknown_example", report.unknown_example}});
-}
 
 // Documents side by side, and what they are encoded to.
 class Chunk {
@@ -117,7 +106,7 @@ TextReport write_tokens(const DocumentPreparation& how, const TokenWriter::Write
   report.byte_order_marks = notes.byte_order_marks;
   check(report.documents > 0, Code::empty, "{}: no training text: 0 documents in {} files", how.files.names(),
         how.files.paths.size());
-  writer.finish(describe(report, key));
+  writer.finish(describe(kCounts, report, key));
   return report;
 }
 
@@ -131,32 +120,6 @@ std::string key_of(const DocumentPreparation& how, const std::string& identity) 
                   how.unknown, how.begin, how.files.text_column, how.tokenizer_hash)));
 }
 
-// The cache of an earlier run, if it serves; else `why` says why it does not.
-bool take_cache(const DocumentPreparation& how, const std::string& key, PreparedTokens& out,
-                std::string& why) {
-  std::error_code ignored;
-  if (!fs::exists(how.cache, ignored)) return false;
-  try {
-    TokenDataset data = TokenDataset::of_file(how.cache);
-    const Json json = parse_json(data.description(), shown(how.cache));
-    const JsonView view(json, shown(how.cache));
-    if (key.empty() || view.string("key", "") != key) {
-      why = "the data, the tokenizer or how documents are read have changed";
-      return false;
-    }
-    TextReport report;
-    const JsonView counts(json.at("report"), shown(how.cache));
-    for (const Count& c : kCounts)
-      report.*c.value = static_cast<std::uint64_t>(counts.integer(c.name, 0, 0, INT64_MAX));
-    report.unknown_example = view.string("unknown_example", "");
-    out = {std::move(data), std::move(report), true, ""};
-    return true;
-  } catch (const Error& error) {
-    why = error.what();
-    return false;
-  }
-}
-
 }  // namespace
 
 PreparedTokens prepare_documents(const DocumentPreparation& how) {
@@ -165,30 +128,21 @@ PreparedTokens prepare_documents(const DocumentPreparation& how) {
     check(identity_of(how.files.paths) == before, Code::changed, "{}: changed while it was being read",
           how.files.names());
   };
-  PreparedTokens out;
-  std::string why;
   try {
-    if (how.cache.empty()) {
-      auto bytes = std::make_shared<std::string>();
-      out.report = write_tokens(
-          how, [&](std::string_view part) { bytes->append(part); }, key);
-      check_unchanged();
-      out.data = TokenDataset::of_memory(std::move(bytes));
-      return out;
-    }
-    if (take_cache(how, key, out, why)) return out;
-    AtomicFile file(how.cache);
-    out.report = write_tokens(
-        how, [&](std::string_view part) { file.write(part); }, key);
-    check_unchanged();
-    file.commit();
+    return CacheUse<TokenDataset, TextReport, kCounts.size()>{
+        .file = how.cache,
+        .key = key,
+        .changed = "the data, the tokenizer or how documents are read have changed",
+        .counts = kCounts,
+        .build = [&](const TokenWriter::Write& write) {
+          TextReport report = write_tokens(how, write, key);
+          check_unchanged();
+          return report;
+        }}();
   } catch (const Error&) {
     check_unchanged();  // what else is wrong with a file that is being written does not matter
     throw;
   }
-  out.data = TokenDataset::of_file(how.cache);
-  out.rebuilt_because = why;
-  return out;
 }
 
 std::uint64_t count_overlap(const TokenDataset& train, const TokenDataset& held_out) {

@@ -35,12 +35,7 @@ struct DocumentPreparation {
   fs::path cache = {};  // empty: in memory
 };
 
-struct PreparedTokens {
-  TokenDataset data;
-  TextReport report;
-  bool from_cache = false;
-  std::string rebuilt_because;  // why a cache that was there did not serve; or ""
-};
+using PreparedTokens = Prepared<TokenDataset, TextReport>;
 
 // Error(empty) if there is no document; Error(changed) if a file changes meanwhile. Memory is bounded when
 // there is a cache file, but for 16 bytes a document.

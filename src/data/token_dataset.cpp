@@ -1,10 +1,7 @@
 #include "data/token_dataset.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include "base/checked.h"
@@ -15,8 +12,7 @@
 namespace glossa {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the layout is little-endian");
-
+constexpr const char* kKind = "tokens";
 constexpr std::string_view kMagic("glossa tokens 1\n", 16);
 constexpr std::uint64_t kBlock = 4u << 20;  // bytes under one checksum
 
@@ -27,18 +23,6 @@ struct Trailer {
 };
 static_assert(sizeof(Trailer) == 48);
 
-std::uint32_t crc_of(Bytes bytes) {
-  return static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
-std::uint32_t crc_of(const Trailer& trailer) {
-  return crc_of(std::as_bytes(std::span(&trailer, 1)).first(44));
-}
-
-template <class T>
-std::string_view view_of(const std::vector<T>& values) {
-  return as_text(std::as_bytes(std::span(values)));
-}
-
 std::uint64_t padding(std::uint64_t bytes) {
   return (8 - bytes % 8) % 8;
 }
@@ -48,7 +32,7 @@ std::uint64_t padding(std::uint64_t bytes) {
 // ---- TokenWriter ----
 
 TokenWriter::TokenWriter(Write write, std::uint64_t vocabulary)
-    : write_(std::move(write)), vocabulary_(vocabulary), id_bytes_(vocabulary <= 65536 ? 2 : 4) {
+    : write_(std::move(write)), vocabulary_(vocabulary) {
   put(kMagic);
 }
 
@@ -68,14 +52,8 @@ void TokenWriter::put(std::string_view bytes) {
 void TokenWriter::add(std::span<const std::int32_t> ids, std::string_view text) {
   if (ids.empty()) return;
   if (std::exchange(begins_, false)) starts_.push_back(tokens_), hashes_.push_back(0);
-  std::string bytes(ids.size() * id_bytes_, '\0');
-  char* to = bytes.data();
-  for (const std::int32_t id : ids) {
-    check(id >= 0 && static_cast<std::uint64_t>(id) < vocabulary_, Code::tokenizer,
-          "token {} in a vocabulary of {}", id, vocabulary_);
-    std::memcpy(to, &id, id_bytes_);  // the lower bytes come first
-    to += id_bytes_;
-  }
+  std::string bytes;
+  append_ids(ids, vocabulary_, bytes);
   put(bytes);
   tokens_ += ids.size();
   hashes_.back() = std::rotl(hashes_.back(), 1) ^ pair_hash(text, "");
@@ -94,11 +72,11 @@ void TokenWriter::finish(const std::string& description) {
                   .documents = starts_.size(),
                   .sums = sums_.size(),
                   .description = description.size(),
-                  .id_bytes = id_bytes_,
+                  .id_bytes = id_bytes_of(vocabulary_),
                   .tail_crc = crc_of(as_bytes(tail)),
                   .reserved = 0,
                   .crc = 0};
-  trailer.crc = crc_of(trailer);
+  trailer.crc = crc_of_trailer(trailer);
   write_(tail);
   write_(as_text(std::as_bytes(std::span(&trailer, 1))));
 }
@@ -107,53 +85,44 @@ void TokenWriter::finish(const std::string& description) {
 
 TokenDataset TokenDataset::of_memory(std::shared_ptr<const std::string> bytes) {
   TokenDataset data;
-  data.memory_ = std::move(bytes);
-  data.open(as_bytes(*data.memory_), "tokens in memory");
+  data.cache_ = CacheBytes::of_memory(std::move(bytes), kKind);
+  data.open();
   return data;
 }
 
 TokenDataset TokenDataset::of_file(const fs::path& path) {
   TokenDataset data;
-  data.file_ = std::make_shared<const MappedFile>(path);
-  data.open(data.file_->bytes(), shown(path));
-  data.file_->check_intact();
+  data.cache_ = CacheBytes::of_file(path, kKind);
+  data.open();
+  data.check_intact();
   return data;
 }
 
-void TokenDataset::open(Bytes bytes, const std::string& name) {
-  const auto sound = [&](bool condition, const char* what) {
-    check(condition, Code::text_data, "{}: is a damaged cache of tokens: {}", name, what);
-  };
-  check(as_text(bytes).starts_with(kMagic), Code::text_data, "{}: is not a cache of tokens of this version",
-        name);
-  sound(bytes.size() >= kMagic.size() + sizeof(Trailer), "it is cut off");
-  Trailer trailer;
+void TokenDataset::open() {
+  const auto trailer = cache_.trailer<Trailer>(kMagic);
+  const Bytes bytes = cache_.bytes();
   const std::uint64_t end = bytes.size() - sizeof trailer;
-  std::memcpy(&trailer, bytes.data() + end, sizeof trailer);
-  sound(trailer.crc == crc_of(trailer), "the checksum of its trailer");
-  sound(trailer.id_bytes == 2 || trailer.id_bytes == 4, "the size of its ids");
   const std::uint64_t ids = checked_mul(trailer.tokens, trailer.id_bytes);
   const std::uint64_t index = checked_add(checked_add(kMagic.size(), ids), padding(kMagic.size() + ids));
   const std::uint64_t content = checked_add(index, checked_mul(trailer.documents, 16));
   const std::uint64_t sums = checked_mul(trailer.sums, 4);
   const std::uint64_t tail = checked_add(checked_add(sums, padding(sums)), trailer.description);
-  sound(checked_add(content, tail) == end && trailer.sums == (content + kBlock - 1) / kBlock, "its size");
-  sound(trailer.tail_crc == crc_of(bytes.subspan(content, tail)), "the checksum of its table");
-  // Memory that is mapped, or that a string of this size holds, begins at a multiple of eight.
+  cache_.sound(checked_add(content, tail) == end && trailer.sums == (content + kBlock - 1) / kBlock, "its size");
+  cache_.sound(trailer.tail_crc == crc_of(bytes.subspan(content, tail)), "the checksum of its table");
   const auto* expected = reinterpret_cast<const std::uint32_t*>(bytes.data() + content);
   parallel_for(static_cast<std::int64_t>(trailer.sums), 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t b = first; b < last; ++b) {
       const std::uint64_t at = static_cast<std::uint64_t>(b) * kBlock;
-      sound(crc_of(bytes.subspan(at, std::min(kBlock, content - at))) == expected[b],
+      cache_.sound(crc_of(bytes.subspan(at, std::min(kBlock, content - at))) == expected[b],
             "the checksum of a block");
     }
   });
   const auto* numbers = reinterpret_cast<const std::uint64_t*>(bytes.data() + index);
   starts_ = {numbers, trailer.documents}, hashes_ = {numbers + trailer.documents, trailer.documents};
-  sound(trailer.tokens == 0 || (!starts_.empty() && starts_[0] == 0), "where its documents begin");
+  cache_.sound(trailer.tokens == 0 || (!starts_.empty() && starts_[0] == 0), "where its documents begin");
   for (std::size_t d = 1; d < starts_.size(); ++d)
-    sound(starts_[d] > starts_[d - 1], "the order of its documents");
-  sound(starts_.empty() || starts_.back() < trailer.tokens, "the end of its documents");
+    cache_.sound(starts_[d] > starts_[d - 1], "the order of its documents");
+  cache_.sound(starts_.empty() || starts_.back() < trailer.tokens, "the end of its documents");
   ids_ = bytes.data() + kMagic.size();
   tokens_ = trailer.tokens, id_bytes_ = trailer.id_bytes;
   description_ = as_text(bytes.subspan(content + sums + padding(sums), trailer.description));
@@ -167,20 +136,7 @@ std::uint64_t TokenDataset::document_from(std::uint64_t token) const {
 
 void TokenDataset::copy(std::uint64_t begin, std::uint64_t end, std::int32_t* ids) const {
   check(begin <= end && end <= tokens_, Code::internal, "tokens {} to {} of {}", begin, end, tokens_);
-  const std::byte* from = ids_ + begin * id_bytes_;
-  if (id_bytes_ == 4) {
-    std::memcpy(ids, from, (end - begin) * 4);
-    return;
-  }
-  for (std::uint64_t i = begin; i < end; ++i, from += 2) {
-    std::uint16_t id;
-    std::memcpy(&id, from, 2);
-    *ids++ = id;
-  }
-}
-
-void TokenDataset::check_intact() const {
-  if (file_) file_->check_intact();
+  copy_ids(ids_ + begin * id_bytes_, end - begin, id_bytes_, ids);
 }
 
 }  // namespace glossa

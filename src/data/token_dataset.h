@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/file.h"
+#include "data/cache_layout.h"
 
 namespace glossa {
 
@@ -36,12 +36,11 @@ class TokenDataset {
 
   std::uint32_t checksum() const { return checksum_; }             // of all content
   const std::string& description() const { return description_; }  // JSON of the writer's
-  void check_intact() const;  // Error(changed) if the mapped file was written to since it was opened
+  void check_intact() const { cache_.check_intact(); }
 
  private:
-  void open(Bytes bytes, const std::string& name);
-  std::shared_ptr<const std::string> memory_;
-  std::shared_ptr<const MappedFile> file_;
+  void open();
+  CacheBytes cache_;
   const std::byte* ids_ = nullptr;
   std::uint64_t tokens_ = 0;
   std::span<const std::uint64_t> starts_, hashes_;
@@ -64,7 +63,6 @@ class TokenWriter {
   void put(std::string_view bytes);
   Write write_;
   std::uint64_t vocabulary_;
-  std::uint32_t id_bytes_;
   std::uint64_t tokens_ = 0, offset_ = 0;
   bool begins_ = false;
   std::string block_;

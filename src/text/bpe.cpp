@@ -17,7 +17,6 @@ constexpr std::size_t kShortWord = 64;
 // With dropout, longer words are merged in parts of so many symbols, since every step asks again for every
 // pair.
 constexpr std::size_t kDropoutWord = 256;
-constexpr std::string_view kMark = "\xE2\x96\x81";
 
 std::uint64_t pair_of(Token left, Token right) {
   return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 | static_cast<std::uint32_t>(right);
@@ -35,7 +34,7 @@ Bpe::Bpe(const BpeModel& model, bool bytes, std::string_view origin)
       bytes_(bytes),
       plain_(model.continuing_subword_prefix.value_or("").empty() &&
              model.end_of_word_suffix.value_or("").empty()) {
-  marked_ = !bytes && plain_ && !model.ignore_merges && model.vocabulary.find(kMark) >= 0;
+  marked_ = !bytes && plain_ && !model.ignore_merges && model.vocabulary.find(kWordMark) >= 0;
   if (model.unk_token) unk_ = model.vocabulary.find(*model.unk_token);
   for (int b = 0; b < 256; ++b) {
     byte_ids_[b] = model.vocabulary.find(byte_names()[b]);
@@ -72,8 +71,8 @@ void Bpe::add_merge(std::uint32_t rank) {
 }
 
 void Bpe::note_marks(std::string_view joined) {
-  for (std::size_t at = 0; (at = joined.find(kMark, at)) != joined.npos; at += kMark.size()) {
-    if (at == 0 || joined.substr(0, at).ends_with(kMark)) continue;
+  for (std::size_t at = 0; (at = joined.find(kWordMark, at)) != joined.npos; at += kWordMark.size()) {
+    if (at == 0 || joined.substr(0, at).ends_with(kWordMark)) continue;
     if (std::find(before_mark_.begin(), before_mark_.end(), joined[at - 1]) == before_mark_.end())
       before_mark_.push_back(joined[at - 1]);
   }
@@ -86,12 +85,12 @@ bool Bpe::cuts_after(std::string_view text) const {
   std::size_t begin = text.size() - 1;
   while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
   const std::string_view character = text.substr(begin);
-  return character != kMark && model_.vocabulary.find(character) >= 0;
+  return character != kWordMark && model_.vocabulary.find(character) >= 0;
 }
 
 std::size_t Bpe::part_of(std::string_view word) const {
   if (marked_)
-    for (std::size_t at = 1; (at = word.find(kMark, at)) != word.npos; at += kMark.size())
+    for (std::size_t at = 1; (at = word.find(kWordMark, at)) != word.npos; at += kWordMark.size())
       if (cuts_after(word.substr(0, at))) return at;
   return word.size();
 }

@@ -30,6 +30,10 @@ SpecialTokens with_defaults(SpecialTokens given, const SpecialTokens& otherwise)
   return given;
 }
 
+SpecialTokens fairseq_tokens() {
+  return {.bos = "<s>", .eos = "</s>", .unk = "<unk>", .pad = "<pad>", .sep = "</s>", .cls = "<s>", .mask = "<mask>"};
+}
+
 std::vector<std::string> names_of(const SpecialTokens& s) {
   return {s.bos, s.eos, s.unk, s.sep, s.pad, s.cls, s.mask};
 }

@@ -16,6 +16,8 @@ bool says_nothing(std::string_view tokenizer_class);
 
 // The names that a configuration gives to special tokens, and where it gives none those of the class.
 SpecialTokens with_defaults(SpecialTokens given, const SpecialTokens& otherwise);
+// Those of the classes that come from fairseq: RoBERTa, BART, XLM-RoBERTa.
+SpecialTokens fairseq_tokens();
 std::vector<std::string> names_of(const SpecialTokens& tokens);
 // Error(tokenizer) for one that is neither added nor in the vocabulary.
 Token id_of(const TokenizerParts& parts, const std::string& token);

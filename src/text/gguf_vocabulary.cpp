@@ -12,17 +12,7 @@
 namespace glossa {
 namespace {
 
-const std::string kMark = "\xE2\x96\x81";
 constexpr std::size_t kPieceBytes = 1024;
-
-enum TokenType : std::int32_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6
-};
 
 class Maker {
  public:
@@ -66,9 +56,9 @@ class Maker {
   }
 
   std::int32_t type_of(std::size_t i) const {
-    return from_.token_types.empty() ? kNormal : from_.token_types[i];
+    return from_.token_types.empty() ? gguf_token_type::normal : from_.token_types[i];
   }
-  bool has_bytes() const { return std::count(from_.token_types.begin(), from_.token_types.end(), kByte) > 0; }
+  bool has_bytes() const { return std::count(from_.token_types.begin(), from_.token_types.end(), gguf_token_type::byte) > 0; }
 
   // The text of a token as the file has it; one without a text stands for nothing.
   std::string text_of(std::size_t i) const {
@@ -103,11 +93,11 @@ class Maker {
   TokenizerParts finish(bool bos, bool eos) {
     std::vector<AddedToken> tokens;
     for (std::size_t i = 0; i < from_.tokens.size(); ++i)
-      if (type_of(i) == kControl || type_of(i) == kUserDefined)
+      if (type_of(i) == gguf_token_type::control || type_of(i) == gguf_token_type::user_defined)
         tokens.push_back({.id = static_cast<Token>(i),
                           .content = text_of(i),
                           .normalized = false,
-                          .special = type_of(i) == kControl});
+                          .special = type_of(i) == gguf_token_type::control});
     add_tokens(parts_, tokens, {});
     SpecialTokens& s = parts_.special_tokens;
     s.add_bos = from_.add_bos_token.value_or(bos && !s.bos.empty());
@@ -167,9 +157,9 @@ class Maker {
 
   void put_marks() {
     if (from_.add_space_prefix.value_or(from_.model == "llama"))
-      parts_.normalizer.push_back(normalizer::Prepend{kMark});
-    parts_.normalizer.push_back(normalizer::Replace{std::string(" "), kMark});
-    parts_.decoder = {decoder::Replace{kMark, " "}, decoder::ByteFallback{}, decoder::Fuse{}};
+      parts_.normalizer.push_back(normalizer::Prepend{kWordMark});
+    parts_.normalizer.push_back(normalizer::Replace{std::string(" "), kWordMark});
+    parts_.decoder = {decoder::Replace{kWordMark, " "}, decoder::ByteFallback{}, decoder::Fuse{}};
     if (from_.add_space_prefix.value_or(from_.model == "llama"))
       parts_.decoder.push_back(decoder::Strip{" ", 1, 0});
   }
@@ -249,8 +239,8 @@ class Maker {
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
       const std::string text = text_of(i);
       const bool named = text.starts_with('[') && text.ends_with(']');
-      model.vocabulary.append(text.starts_with(kMark) ? text.substr(kMark.size())
-                              : named || type_of(i) == kControl || type_of(i) == kUnknown ? text
+      model.vocabulary.append(text.starts_with(kWordMark) ? text.substr(kWordMark.size())
+                              : named || type_of(i) == gguf_token_type::control || type_of(i) == gguf_token_type::unknown ? text
                                                                                           : "##" + text);
     }
     check(!s.unk.empty() && !s.cls.empty() && !s.sep.empty(), Code::tokenizer,

@@ -11,6 +11,11 @@
 
 namespace glossa {
 
+// What token_type counts.
+namespace gguf_token_type {
+enum : std::int32_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+}
+
 // The file's keys without their prefix; views are read only while the tokenizer is made.
 struct GgufVocabulary {
   std::string origin = "the GGUF file";  // for messages

@@ -8,17 +8,8 @@
 namespace glossa {
 namespace {
 
-enum TokenType : std::int32_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6
-};
 constexpr float kAddedScore = -1000, kUnusedScore = -10000;  // as llama.cpp's converter has them
 
-const std::string kMark = "\xE2\x96\x81";
 
 // Where the known ways to cut texts differ.
 constexpr std::string_view kTexts[] = {
@@ -77,14 +68,14 @@ class Maker {
       const bool known = id < bpe.vocabulary.size() && bpe.vocabulary.has(static_cast<Token>(id));
       made_.tokens.push_back(known ? std::string(bpe.vocabulary[static_cast<Token>(id)])
                                    : fmt::format("[PAD{}]", id));
-      made_.token_types.push_back(known ? kNormal : kUnused);
+      made_.token_types.push_back(known ? gguf_token_type::normal : gguf_token_type::unused);
     }
     if (bpe.unk_token)
       if (const Token unk = bpe.vocabulary.find(*bpe.unk_token); unk >= 0)
-        made_.token_types[static_cast<std::size_t>(unk)] = kUnknown;
+        made_.token_types[static_cast<std::size_t>(unk)] = gguf_token_type::unknown;
     for (const AddedToken& t : parts_.added_tokens) {
       made_.tokens[static_cast<std::size_t>(t.id)] = t.content;
-      made_.token_types[static_cast<std::size_t>(t.id)] = t.special ? kControl : kUserDefined;
+      made_.token_types[static_cast<std::size_t>(t.id)] = t.special ? gguf_token_type::control : gguf_token_type::user_defined;
     }
   }
 
@@ -108,9 +99,9 @@ class Maker {
     for (const normalizer::Step& step : parts_.normalizer) {
       const auto* replace = std::get_if<normalizer::Replace>(&step);
       const auto* pattern = replace ? std::get_if<std::string>(&replace->pattern) : nullptr;
-      if (const auto* prepend = std::get_if<normalizer::Prepend>(&step); prepend && prepend->text == kMark)
+      if (const auto* prepend = std::get_if<normalizer::Prepend>(&step); prepend && prepend->text == kWordMark)
         prefix = true;
-      else if (pattern && *pattern == " " && replace->content == kMark)
+      else if (pattern && *pattern == " " && replace->content == kWordMark)
         marks = true;
       else if (replace && !pattern)
         continue;  // of spaces too many; the comparison will tell
@@ -120,7 +111,7 @@ class Maker {
     for (const pre_tokenizer::Step& step : parts_.pre_tokenizer) {
       const auto* metaspace = std::get_if<pre_tokenizer::Metaspace>(&step);
       const auto* split = std::get_if<pre_tokenizer::Split>(&step);
-      if (metaspace && metaspace->replacement == kMark && !metaspace->split) {
+      if (metaspace && metaspace->replacement == kWordMark && !metaspace->split) {
         marks = true, prefix = metaspace->prepend_scheme != pre_tokenizer::Prepend::never;
       } else if (!split || !marks) {  // a split at spaces, of which none are left
         return false;
@@ -146,7 +137,7 @@ class Maker {
     for (std::size_t id = 0; id < made_.tokens.size(); ++id) {
       const std::string& piece = made_.tokens[id];
       const bool byte = piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with(">");
-      if (byte && made_.token_types[id] == kNormal) made_.token_types[id] = kByte;
+      if (byte && made_.token_types[id] == gguf_token_type::normal) made_.token_types[id] = gguf_token_type::byte;
     }
     put_scores(bpe);
   }
@@ -164,9 +155,9 @@ class Maker {
     for (std::size_t id = 0; id < made_.tokens.size(); ++id) {
       const std::int32_t type = made_.token_types[id];
       const auto known = options_.scores.find(made_.tokens[id]);
-      made_.scores.push_back(type == kUnused                            ? kUnusedScore
+      made_.scores.push_back(type == gguf_token_type::unused                            ? kUnusedScore
                              : known != options_.scores.end()           ? known->second
-                             : type == kControl || type == kUserDefined ? kAddedScore
+                             : type == gguf_token_type::control || type == gguf_token_type::user_defined ? kAddedScore
                              : options_.scores.empty()                  ? ranks[id]
                                                                         : kAddedScore);
     }

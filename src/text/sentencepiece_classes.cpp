@@ -9,7 +9,6 @@
 namespace glossa {
 namespace {
 
-const std::string kMark = "\xE2\x96\x81";
 
 normalizer::Step replace_text(const std::string& pattern, const std::string& content) {
   return normalizer::Replace{pattern, content};
@@ -65,12 +64,12 @@ void put_charsmap(const SentencePieceModel& model, Normalizer& normalizer) {
 void put_words_at_marks(TokenizerParts& parts, bool prefix) {
   using pre_tokenizer::Prepend;
   parts.pre_tokenizer = {pre_tokenizer::WhitespaceSplit{},
-                         pre_tokenizer::Metaspace{kMark, prefix ? Prepend::always : Prepend::never, true}};
-  parts.decoder = {decoder::Metaspace{kMark, prefix ? "always" : "never", true}};
+                         pre_tokenizer::Metaspace{kWordMark, prefix ? Prepend::always : Prepend::never, true}};
+  parts.decoder = {decoder::Metaspace{kWordMark, prefix ? "always" : "never", true}};
 }
 
 void put_byte_fallback_decoder(TokenizerParts& parts, bool prefix) {
-  parts.decoder = {decoder::Replace{kMark, " "}, decoder::ByteFallback{}, decoder::Fuse{}};
+  parts.decoder = {decoder::Replace{kWordMark, " "}, decoder::ByteFallback{}, decoder::Fuse{}};
   if (prefix) parts.decoder.push_back(decoder::Strip{" ", 1, 0});
 }
 
@@ -85,9 +84,9 @@ void make_plain(const SentencePieceModel& model, const TokenizerConfig& config, 
     parts.normalizer.push_back(normalizer::Replace{Regex("\\A +| +\\z", model.origin), ""});
     parts.normalizer.push_back(normalizer::Replace{Regex(" {2,}", model.origin), " "});
   }
-  const std::string space = model.escape_whitespaces ? kMark : " ";
+  const std::string space = model.escape_whitespaces ? kWordMark : " ";
   if (model.add_dummy_prefix) parts.normalizer.push_back(normalizer::Prepend{space});
-  if (model.escape_whitespaces) parts.normalizer.push_back(replace_text(" ", kMark));
+  if (model.escape_whitespaces) parts.normalizer.push_back(replace_text(" ", kWordMark));
   put_byte_fallback_decoder(parts, model.add_dummy_prefix);
 }
 
@@ -98,7 +97,7 @@ void make_llama(const SentencePieceModel&, const TokenizerConfig& config, Tokeni
   const Prepend prepend = !prefix                         ? Prepend::never
                           : config.legacy.value_or(false) ? Prepend::always
                                                           : Prepend::first;
-  parts.pre_tokenizer = {pre_tokenizer::Metaspace{kMark, prepend, false}};
+  parts.pre_tokenizer = {pre_tokenizer::Metaspace{kWordMark, prepend, false}};
   put_byte_fallback_decoder(parts, prefix);
   auto& model = std::get<BpeModel>(parts.model);
   model.byte_fallback = true;
@@ -108,7 +107,7 @@ void make_llama(const SentencePieceModel&, const TokenizerConfig& config, Tokeni
 void make_gemma(const SentencePieceModel&, const TokenizerConfig& config, TokenizerParts& parts) {
   parts.special_tokens = with_defaults(
       config.special, {.bos = "<bos>", .eos = "<eos>", .unk = "<unk>", .pad = "<pad>", .mask = "<mask>"});
-  parts.normalizer = {replace_text(" ", kMark)};
+  parts.normalizer = {replace_text(" ", kWordMark)};
   parts.pre_tokenizer = {
       pre_tokenizer::Split{std::string(" "), pre_tokenizer::Behavior::merged_with_previous, false}};
   put_byte_fallback_decoder(parts, false);
@@ -138,13 +137,7 @@ void make_t5(const SentencePieceModel& model, const TokenizerConfig& config, Tok
 
 // The ids of fairseq: four special tokens, the pieces from the third on, the mask.
 void make_xlm_roberta(const SentencePieceModel& model, const TokenizerConfig& config, TokenizerParts& parts) {
-  parts.special_tokens = with_defaults(config.special, {.bos = "<s>",
-                                                        .eos = "</s>",
-                                                        .unk = "<unk>",
-                                                        .pad = "<pad>",
-                                                        .sep = "</s>",
-                                                        .cls = "<s>",
-                                                        .mask = "<mask>"});
+  parts.special_tokens = with_defaults(config.special, fairseq_tokens());
   const SpecialTokens& s = parts.special_tokens;
   UnigramModel unigram;
   const auto put = [&](const std::string& piece, double score) {

@@ -24,13 +24,7 @@ TokenizerParts tokenizer_of_byte_bpe(BpeModel model, std::string_view origin, co
     return parts;
   }
   if (is_one_of(name, {"RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "LEDTokenizer"})) {
-    parts.special_tokens = with_defaults(config.special, {.bos = "<s>",
-                                                          .eos = "</s>",
-                                                          .unk = "<unk>",
-                                                          .pad = "<pad>",
-                                                          .sep = "</s>",
-                                                          .cls = "<s>",
-                                                          .mask = "<mask>"});
+    parts.special_tokens = with_defaults(config.special, fairseq_tokens());
     parts.pre_tokenizer = {bytes};
     parts.model = std::move(model);
     add_tokens(parts, config.added_tokens, names_of(parts.special_tokens));

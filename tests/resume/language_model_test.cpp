@@ -8,10 +8,9 @@
 #include "checkpoint/causal_model.h"
 #include "data/block_plan.h"
 #include "generate/perplexity.h"
-#include "support/in_folder.h"
 #include "train/checkpoints.h"
 #include "train/language_model.h"
-#include "train/trainer.h"
+#include "training_run.h"
 
 // Runs of language modelling: what they learn from, what they write, that they resume to the same bits, and
 // what they refuse.
@@ -22,12 +21,10 @@ using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 
-class LanguageModelling : public InFolder {
+class LanguageModelling : public TrainingRun {
  protected:
   void SetUp() override {
-    InFolder::SetUp();
-    options_.output_directory = folder / "run";
-    options_.hooks.note = [this](std::string_view line) { notes_.emplace_back(line); };
+    TrainingRun::SetUp();
     std::string text;
     for (int i = 0; i < 400; ++i)
       text += fmt::format("{} and {} is {}.\n{}", i, i + 1, 2 * i + 1, i % 7 ? "" : "\n");
@@ -49,18 +46,7 @@ class LanguageModelling : public InFolder {
     for (const std::string& s : changes) r.set(s);
     return r;
   }
-  std::pair<Code, std::string> refusal(const Recipe& r) {
-    try {
-      train(r, options_);
-    } catch (const Error& e) {
-      return {e.code(), e.what()};
-    }
-    return {Code::internal, ""};
-  }
   static std::string weights(const fs::path& run) { return sha256_of_file(run / "model.safetensors"); }
-
-  TrainingOptions options_;
-  std::vector<std::string> notes_;
 };
 
 TEST_F(LanguageModelling, AllRecipesAreRead) {

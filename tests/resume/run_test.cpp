@@ -11,8 +11,7 @@
 #include "models/transformer.h"
 #include "train/checkpoints.h"
 #include "train/corpus.h"
-#include "train/trainer.h"
-#include "support/in_folder.h"
+#include "training_run.h"
 
 // What a run refuses before its first step, what it says, and what it leaves behind when something is wrong.
 namespace glossa::test {
@@ -22,14 +21,8 @@ using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 
-class Training : public InFolder {
+class Training : public TrainingRun {
  protected:
-  void SetUp() override {
-    InFolder::SetUp();
-    options_.output_directory = folder / "run";
-    options_.hooks.note = [this](std::string_view line) { notes_.emplace_back(line); };
-  }
-
   static Recipe recipe(const std::vector<std::string>& changes = {}) {
     Recipe r = Recipe::read(GLOSSA_SOURCE_DIR "/recipes/reverse-digits.yaml");
     for (const char* s : {"data.generated_examples=300", "data.generated_valid_examples=10", "data.generated_max_digits=4", "data.max_length=20",
@@ -41,23 +34,10 @@ class Training : public InFolder {
     for (const std::string& s : changes) r.set(s);
     return r;
   }
-  // The code and the words that training ends with, or Code::internal and "".
-  std::pair<Code, std::string> refusal(const Recipe& r) {
-    try {
-      train(r, options_);
-    } catch (const Error& e) {
-      return {e.code(), e.what()};
-    }
-    return {Code::internal, ""};
-  }
-  void put(const std::string& name, std::string_view text) const { std::ofstream(folder / name, std::ios::binary) << text; }
   Recipe of_files(const std::string& source, const std::string& target) const {
     return recipe({"data.task=translation", "data.train_source=" + (folder / source).native(), "data.train_target=" + (folder / target).native(),
                    "tokenizer.vocab_size=40", "tokenizer.min_frequency=1"});
   }
-
-  TrainingOptions options_;
-  std::vector<std::string> notes_;
 };
 
 TEST_F(Training, DataToTrainOnAreEnough) {

@@ -8,13 +8,13 @@
 #include <cmath>
 #include <limits>
 
-#include "backend/cpu/activation-inl.h"
 #include "backend/cpu/attention.h"
 #include "backend/cpu/attention_rows.h"
 #include "backend/cpu/decode_attention.h"
 #include "backend/cpu/partial-inl.h"
 #include "backend/cpu/philox-inl.h"
 #include "backend/cpu/small_gemm-inl.h"
+#include "backend/cpu/softmax-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -72,49 +72,17 @@ Dense dense_keys(const Item& item, const HeadRows& x, float* scratch) {
   return {scratch, x.dim};
 }
 
-HWY_INLINE V at_end(D d, V x, std::int64_t left, V otherwise) {
-  return left >= kLanes ? x : hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(left)), x, otherwise);
-}
-
-// Scores to softcap * tanh(scale * score / softcap), in place; or to the tangent alone, for the backward pass.
-void cap_row(float* row, Range range, const AttentionRows& a, bool tangent) {
-  const D d;
-  const V factor = hn::Set(d, a.scale / a.softcap), cap = hn::Set(d, tangent ? 1.0f : a.softcap);
-  for (std::int64_t i = range.begin; i < range.end; i += kLanes)
-    store_partial(hn::Mul(cap, tanh(d, hn::Mul(factor, load_partial(d, row + i, range.end - i)))), d, row + i, range.end - i);
-}
-
 // Scores to probabilities, in place, for the keys in `range`; all others of [0, width) become 0. The log-sum-exp.
 float softmax_row(float* row, Range range, std::int64_t width, const AttentionRows& a) {
   const D d;
-  if (a.softcap > 0) cap_row(row, range, a, false);
-  const float scale = a.softcap > 0 ? 1 : a.scale;
-  const float infinity = std::numeric_limits<float>::infinity();
-  const V lowest = hn::Set(d, -infinity), factor = hn::Set(d, scale);
   std::fill(row, row + range.begin, 0.0f);
   std::fill(row + range.end, row + width, 0.0f);
-  if (range.size() == 0) return -infinity;
-  float* x = row + range.begin;
-  const std::int64_t count = range.size();
-  V most = lowest;
-  for (std::int64_t i = 0; i < count; i += kLanes) {
-    const V s = hn::Mul(factor, load_partial(d, x + i, count - i));
-    store_partial(s, d, x + i, count - i);
-    most = hn::Max(most, at_end(d, s, count - i, lowest));
-  }
-  const float top = hn::GetLane(hn::MaxOfLanes(d, most));
-  const V shift = hn::Set(d, std::isinf(top) ? 0 : top);
-  V sum = hn::Zero(d);
-  for (std::int64_t i = 0; i < count; i += kLanes) {
-    const V e = exp(d, hn::Sub(load_partial(d, x + i, count - i), shift));
-    store_partial(e, d, x + i, count - i);
-    sum = hn::Add(sum, at_end(d, e, count - i, hn::Zero(d)));
-  }
-  const float total = hn::GetLane(hn::SumOfLanes(d, sum));
-  const V share = hn::Set(d, 1 / total);
-  for (std::int64_t i = 0; i < count; i += kLanes)
-    store_partial(hn::Mul(share, load_partial(d, x + i, count - i)), d, x + i, count - i);
-  return (std::isinf(top) ? 0 : top) + std::log(total);
+  if (range.size() == 0) return -std::numeric_limits<float>::infinity();
+  const Exponentials all = exponentials(row + range.begin, range.size(), a.scale, a.softcap);
+  const V share = hn::Set(d, 1 / all.sum);
+  for (std::int64_t i = range.begin; i < range.end; i += kLanes)
+    store_partial(hn::Mul(share, load_partial(d, row + i, range.end - i)), d, row + i, range.end - i);
+  return all.logsumexp();
 }
 
 // The keys that any query of a block sees, from the beginning of a panel on.
@@ -179,6 +147,14 @@ void attend(const Item& item) {
                 .c_row = a.out.stride,
                 .add = false});
   }
+}
+
+// Scores to tanh(factor * score), in place.
+void tangents_row(float* row, Range range, float factor) {
+  const D d;
+  const V f = hn::Set(d, factor);
+  for (std::int64_t i = range.begin; i < range.end; i += kLanes)
+    store_partial(tanh(d, hn::Mul(f, load_partial(d, row + i, range.end - i))), d, row + i, range.end - i);
 }
 
 // Probabilities from scores, given their log-sum-exp; 0 outside of `range`, up to `width`.
@@ -258,7 +234,7 @@ void attend_backward(const Item& item, bool sum) {
       const Range visible = item.seen_by(first + i);
       float *pi = p + i * width, *gi = g + i * width;
       if (a.softcap > 0) {
-        cap_row(pi, visible, a, true);
+        tangents_row(pi, visible, a.scale / a.softcap);
         std::copy(pi + visible.begin, pi + visible.end, tangents + visible.begin);
       }
       probabilities_row(pi, visible, range.end, a.softcap > 0 ? a.softcap : a.scale, a.logsumexp[token + i][item.head]);

@@ -29,52 +29,53 @@ class PackedWeights {
   }
   const cpu::PackedB& add(const Tensor& b, bool transpose, bool bf16) {
     const std::int64_t k = transpose ? b.cols() : b.rows(), n = transpose ? b.rows() : b.cols();
-    auto form = std::make_unique<Form>(Form{b.offset(), b.rows(), b.cols(), transpose, bf16, cpu::instruction_set(),
-                                            allocate(cpu::packed_b_bytes(k, n, bf16), b.device()), {}});
-    form->packed = cpu::pack_b(b.data<float>(), b.row_stride(), transpose, k, n, bf16, form->memory->data);
-    release_mapped(*b.storage(), b.raw(), static_cast<std::size_t>(bytes_of(b.dtype(), b.row_stride()) * b.rows()));
-    forms_.push_back(std::move(form));
-    return forms_.back()->packed;
-  }
-  // Of a weight of 16 bits.
-  const cpu::PackedB& add_narrow(const Tensor& b, bool transpose) {
-    const cpu::NarrowB narrow{b.raw(), b.dtype(), b.row_stride(), transpose, transpose ? b.cols() : b.rows(), transpose ? b.rows() : b.cols()};
-    auto form = std::make_unique<Form>(Form{b.offset(), b.rows(), b.cols(), transpose, false, cpu::instruction_set(),
-                                            allocate(cpu::packed_narrow_bytes(narrow), b.device()), {}});
-    const std::int64_t row_bytes = bytes_of(b.dtype(), b.row_stride());
-    const std::int64_t piece = std::max<std::int64_t>(kPieceBytes / row_bytes / cpu::kPieceColumns, 1) * cpu::kPieceColumns;
-    for (std::int64_t column = 0; column < narrow.n; column += piece) {
-      const std::int64_t columns = std::min(piece, narrow.n - column);
-      form->packed = cpu::pack_narrow(narrow, column, columns, form->memory->data);
-      if (transpose) release_mapped(*b.storage(), static_cast<const char*>(b.raw()) + column * row_bytes, static_cast<std::size_t>(columns * row_bytes));
-    }
-    if (!transpose) release_mapped(*b.storage(), b.raw(), static_cast<std::size_t>(b.rows() * row_bytes));
+    const bool narrow = is_narrow(b.dtype());
+    const cpu::NarrowB source{b.raw(), b.dtype(), b.row_stride(), transpose, k, n};
+    const std::size_t bytes = narrow ? cpu::packed_narrow_bytes(source) : cpu::packed_b_bytes(k, n, bf16);
+    auto form = std::make_unique<Form>(
+        Form{b.offset(), b.rows(), b.cols(), transpose, bf16, cpu::instruction_set(), allocate(bytes, b.device()), {}});
+    void* const memory = form->memory->data;
+    if (!narrow)
+      form->packed = cpu::pack_b(b.data<float>(), b.row_stride(), transpose, k, n, bf16, memory);
+    else if (!transpose)
+      form->packed = cpu::pack_narrow(source, 0, n, memory);
+    else
+      by_pieces(b, cpu::kPieceColumns, [&](std::int64_t row, std::int64_t rows) { form->packed = cpu::pack_narrow(source, row, rows, memory); });
+    release_mapped(*b.storage(), b.raw(), static_cast<std::size_t>(b.rows() * bytes_of(b.dtype(), b.row_stride())));
     forms_.push_back(std::move(form));
     return forms_.back()->packed;
   }
   // Of a weight of a block type, whose packed form is the same for every instruction set.
   const cpu::PackedBlocks& blocks(const Tensor& b) {
+    const std::int64_t n = b.rows(), k = b.cols();
     for (const auto& form : blocks_)
-      if (form->offset == b.offset() && form->packed.n == b.rows() && form->packed.k == b.cols()) return form->packed;
-    auto form = std::make_unique<Blocks>(
-        Blocks{b.offset(), allocate(cpu::packed_blocks_bytes(b.dtype(), b.cols(), b.rows()), b.device()), {}});
-    // Piece by piece, so that of a mapped file only a piece lies in memory beside its packed form.
-    const std::int64_t row_bytes = bytes_of(b.dtype(), b.row_stride()), n = b.rows(), k = b.cols();
-    const std::int64_t piece = std::max<std::int64_t>(kPieceBytes / row_bytes / cpu::kBandColumns, 1) * cpu::kBandColumns;
-    for (std::int64_t row = 0; row < n; row += piece) {
-      const std::int64_t rows = std::min(piece, n - row);
-      const char* const from = static_cast<const char*>(b.raw()) + row * row_bytes;
-      char* const to = static_cast<char*>(form->memory->data) + cpu::packed_blocks_bytes(b.dtype(), k, row);
-      cpu::pack_blocks(from, row_bytes, b.dtype(), k, rows, to);
-      release_mapped(*b.storage(), from, static_cast<std::size_t>(rows * row_bytes));
-    }
-    form->packed = {form->memory->data, b.dtype(), k, n};
+      if (form->offset == b.offset() && form->packed.n == n && form->packed.k == k) return form->packed;
+    auto form = std::make_unique<Blocks>(Blocks{b.offset(), allocate(cpu::packed_blocks_bytes(b.dtype(), k, n), b.device()), {}});
+    char* const memory = static_cast<char*>(form->memory->data);
+    const std::int64_t row_bytes = bytes_of(b.dtype(), b.row_stride());
+    by_pieces(b, cpu::kBandColumns, [&](std::int64_t row, std::int64_t rows) {
+      cpu::pack_blocks(static_cast<const char*>(b.raw()) + row * row_bytes, row_bytes, b.dtype(), k, rows,
+                       memory + cpu::packed_blocks_bytes(b.dtype(), k, row));
+    });
+    form->packed = {memory, b.dtype(), k, n};
     blocks_.push_back(std::move(form));
     return blocks_.back()->packed;
   }
 
  private:
-  static constexpr std::int64_t kPieceBytes = 4 << 20;
+  // Calls pack(row, rows) for pieces of b of some MiB, multiples of `unit` rows, so that of a mapped file only a piece lies in
+  // memory beside its packed form.
+  template <class F>
+  static void by_pieces(const Tensor& b, std::int64_t unit, F&& pack) {
+    constexpr std::int64_t kPieceBytes = 4 << 20;
+    const std::int64_t row_bytes = bytes_of(b.dtype(), b.row_stride());
+    const std::int64_t piece = std::max<std::int64_t>(kPieceBytes / row_bytes / unit, 1) * unit;
+    for (std::int64_t row = 0; row < b.rows(); row += piece) {
+      const std::int64_t rows = std::min(piece, b.rows() - row);
+      pack(row, rows);
+      release_mapped(*b.storage(), static_cast<const char*>(b.raw()) + row * row_bytes, static_cast<std::size_t>(rows * row_bytes));
+    }
+  }
 
   struct Blocks {
     std::int64_t offset;
@@ -115,13 +116,6 @@ const cpu::PackedB& packed_form(const Tensor& b, bool transpose, bool bf16) {
   });
 }
 
-const cpu::PackedB& packed_narrow(const Tensor& b, bool transpose) {
-  return with_packed_weights(b, [&](PackedWeights& weights) -> const cpu::PackedB& {
-    const cpu::PackedB* found = weights.find(b, transpose, false);
-    return found ? *found : weights.add_narrow(b, transpose);
-  });
-}
-
 const cpu::PackedBlocks& packed_blocks(const Tensor& b) {
   return with_packed_weights(b, [&](PackedWeights& weights) -> const cpu::PackedBlocks& { return weights.blocks(b); });
 }
@@ -159,12 +153,10 @@ class CpuBackend final : public Backend {
     const bool blocks = is_quantised(g.b.dtype());
     if (blocks) {
       check(g.transpose_b, Code::shape, "a product with the columns of a weight of {}", name_of(g.b.dtype()));
-    } else if (is_narrow(g.b.dtype())) {
-      check(g.b.storage()->frozen, Code::shape, "a product with a matrix of {} that is no frozen weight", name_of(g.b.dtype()));
-      p.packed = &packed_narrow(g.b, g.transpose_b);
     } else if (g.b.storage()->frozen) {
-      p.packed = &packed_form(g.b, g.transpose_b, g.bf16);
+      p.packed = &packed_form(g.b, g.transpose_b, g.bf16 && !is_narrow(g.b.dtype()));  // of 16 bits, the type decides
     } else {
+      check(!is_narrow(g.b.dtype()), Code::shape, "a product with a matrix of {} that is no frozen weight", name_of(g.b.dtype()));
       const cpu::Rows b(g.b);
       p.b = b.data, p.ldb = b.stride, p.transpose_b = g.transpose_b;
     }

@@ -8,10 +8,10 @@
 #include <limits>
 #include <utility>
 
-#include "backend/cpu/activation-inl.h"
 #include "backend/cpu/decode_attention.h"
 #include "backend/cpu/partial-inl.h"
 #include "backend/cpu/philox-inl.h"
+#include "backend/cpu/softmax-inl.h"
 #include "hwy/highway.h"
 
 #ifndef GLOSSA_BACKEND_CPU_DECODE_ATTENTION_ONCE
@@ -91,36 +91,6 @@ void score(const Chunk& chunk, float* p) {
   }
 }
 
-struct Largest {
-  float value, sum;
-};
-
-// Scores to exp(score - largest), in place.
-Largest exponentials(float* p, std::int64_t count, const AttentionRows& a) {
-  const D d;
-  const float infinity = std::numeric_limits<float>::infinity();
-  const V lowest = hn::Set(d, -infinity), factor = hn::Set(d, a.softcap > 0 ? a.scale / a.softcap : a.scale), cap = hn::Set(d, a.softcap);
-  const auto real = [&](V x, std::int64_t left, V otherwise) {
-    return left >= kLanes ? x : hn::IfThenElse(hn::FirstN(d, static_cast<std::size_t>(left)), x, otherwise);
-  };
-  V most = lowest;
-  for (std::int64_t i = 0; i < count; i += kLanes) {
-    V s = hn::Mul(factor, load_partial(d, p + i, count - i));
-    if (a.softcap > 0) s = hn::Mul(cap, tanh(d, s));
-    store_partial(s, d, p + i, count - i);
-    most = hn::Max(most, real(s, count - i, lowest));
-  }
-  const float top = hn::GetLane(hn::MaxOfLanes(d, most));
-  const V shift = hn::Set(d, std::isinf(top) ? 0 : top);
-  V sum = hn::Zero(d);
-  for (std::int64_t i = 0; i < count; i += kLanes) {
-    const V e = exp(d, hn::Sub(load_partial(d, p + i, count - i), shift));
-    store_partial(e, d, p + i, count - i);
-    sum = hn::Add(sum, real(e, count - i, hn::Zero(d)));
-  }
-  return {top, hn::GetLane(hn::SumOfLanes(d, sum))};
-}
-
 // out[h] = factor[h] * sum over keys of p[h, j] v[j], for H heads from `first` on.
 template <int H>
 void weigh(const Chunk& chunk, std::int64_t first, const float* p, float* const* out, const float* factor) {
@@ -167,7 +137,7 @@ void attend_chunk(const Chunk& chunk) {
     float factor[kHeads];
     for (int h = 0; h < count; ++h) {
       float* const row = p + (first + h) * kStride;
-      const Largest largest = exponentials(row, chunk.range.size(), a);
+      const Exponentials all = exponentials(row, chunk.range.size(), a.scale, a.softcap);
       if (a.dropout) {
         Item item = chunk.item;
         item.head += first + h;
@@ -175,12 +145,12 @@ void attend_chunk(const Chunk& chunk) {
       }
       if (chunk.partial) {
         float* const to = chunk.partial + (first + h) * (a.q.dim + 2);
-        to[0] = largest.value, to[1] = largest.sum, out[h] = to + 2, factor[h] = 1;
+        to[0] = all.top, to[1] = all.sum, out[h] = to + 2, factor[h] = 1;
       } else {
         const std::int64_t token = chunk.item.queries.begin, head = chunk.item.head + first + h;
         out[h] = a.out.at(token, head);
-        factor[h] = largest.sum == 0 ? 0 : 1 / largest.sum;
-        if (a.logsumexp.data) a.logsumexp[token][head] = (std::isinf(largest.value) ? 0 : largest.value) + std::log(largest.sum);
+        factor[h] = all.sum == 0 ? 0 : 1 / all.sum;
+        if (a.logsumexp.data) a.logsumexp[token][head] = all.logsumexp();
       }
     }
     switch (count) {
