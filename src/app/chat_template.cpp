@@ -20,7 +20,7 @@ struct TemplateOptions {
 };
 
 std::optional<ChatTemplate> load_template(const fs::path& path, bool with_tools) {
-  if (path.extension() == ".gguf") return gguf_chat_template(GgufFile(path), with_tools);
+  if (path.extension() == ".gguf") return gguf_chat_template(GgufFile(path).metadata(), with_tools);
   if (fs::is_directory(path)) return load_chat_template(path, with_tools);
   return ChatTemplate::parse(read_file(path, TemplateLimits{}.template_bytes), shown(path));
 }

@@ -3,11 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "app/causal.h"
 #include "app/command.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "checkpoint/convert.h"
 #include "checkpoint/gguf_file_type.h"
+#include "hub/cache.h"
 
 namespace glossa::app {
 namespace {
@@ -35,7 +37,7 @@ ModelFormat format_of(const Options& o) {
 void check_output(const Options& o, ModelFormat format) {
   std::error_code ignored;
   for (const fs::path& path : outputs_of(o.out, format)) {
-    check(!fs::equivalent(o.in, path, ignored), Code::open, "{}: the output is the input", shown(path));
+    check(!fs::equivalent(model_path(o.in), path, ignored), Code::open, "{}: the output is the input", shown(path));
     const fs::path parent = fs::absolute(path).parent_path();
     check(fs::is_directory(parent, ignored), Code::open, "{}: the directory {} does not exist", shown(path),
           shown(parent));
@@ -55,7 +57,7 @@ void run(const Options& o) {
   if (!o.type.empty()) gguf_file_type(o.type);  // whether there is such a type
   const ModelFormat format = format_of(o);
   check_output(o, format);
-  const ModelSource source = open_model(o.in, {.tokenizer = o.tokenizer});
+  const ModelSource source = open_source({.model = o.in, .tokenizer = o.tokenizer});
   const Conversion c = convert_model(source, o.out, {.format = format, .type = o.type});
   for (const std::string& line : c.notes) note(line);
   StandardOutput out;

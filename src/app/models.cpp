@@ -42,9 +42,9 @@ std::string architecture_of_config(const fs::path& path) {
 // "" where nothing says it; a file that cannot be read is named so, and stops nobody from seeing the others.
 std::string architecture_of(const CachedSnapshot& snapshot, const std::vector<GgufChoice>& choices) {
   try {
-    const bool directory = std::any_of(snapshot.files.begin(), snapshot.files.end(),
-                                       [](const CachedFile& f) { return f.name == "config.json"; });
-    if (directory) return architecture_of_config(snapshot.path / "config.json");
+    const bool configured = std::any_of(snapshot.files.begin(), snapshot.files.end(),
+                                        [](const CachedFile& f) { return f.name == "config.json"; });
+    if (configured) return architecture_of_config(snapshot.path / "config.json");
     return choices.empty() ? "" : architecture_of_gguf(snapshot.path / choices[0].files[0]);
   } catch (const Error&) {
     return "unreadable";

@@ -1,7 +1,6 @@
 // pull.cpp -- `glossa pull`: a model of the Hugging Face hub into the cache that other programs use too.
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 
 #include "app/command.h"
@@ -23,19 +22,18 @@ struct Options {
 // Counts the bytes of all files that come, and how fast.
 class PullProgress {
  public:
+  explicit PullProgress(bool shown) : shown_(shown) {}
   void begin(const PullPlan& plan) {
     total_ = plan.missing;
-    const char* const disabled = std::getenv("HF_HUB_DISABLE_PROGRESS_BARS");
-    shown_ = !disabled || !*disabled || std::string_view(disabled) == "0";
     begun_ = Clock::now();
     if (total_ > 0)
       note(fmt::format("{} of {} to fetch, {} {}", readable_size(total_), readable_size(plan.bytes),
                        plan.files.size(), plan.files.size() == 1 ? "file" : "files"));
   }
   void show(const RemoteFile& file, std::uint64_t done) {
-    // What was here before, and what is fetched again, is no progress.
-    if (file.name == file_ && done > last_) came_ += done - last_;
-    file_ = file.name, last_ = done;
+    if (file.name != file_) file_ = file.name, most_ = done;  // what was here before is no progress
+    if (done <= most_) return;                                // nor is what is fetched again
+    came_ += done - most_, most_ = done;
     const double seconds = std::chrono::duration<double>(Clock::now() - begun_).count();
     const std::uint64_t came = std::min(came_, total_);
     if (shown_ && seconds > 0)
@@ -50,8 +48,8 @@ class PullProgress {
   using Clock = std::chrono::steady_clock;
   ProgressBar bar_;
   std::string file_;
-  std::uint64_t total_ = 0, came_ = 0, last_ = 0;
-  bool shown_ = true;
+  std::uint64_t total_ = 0, came_ = 0, most_ = 0;
+  bool shown_;
   Clock::time_point begun_ = Clock::now();
 };
 
@@ -71,18 +69,18 @@ void print(const Options& o, const PulledModel& model) {
 }
 
 void run(const Options& o) {
-  HubSettings settings = HubSettings::from_environment();
-  settings.offline |= o.offline;
   const ModelName name = ModelName::parse(o.name);
   if (!o.file.empty()) {
     check(name.quant.empty(), Code::usage,
           "--from-file: the quantisation is said by the file's name, not by {}", o.name);
-    return print(o, import_file(settings, name.repository, o.file, o.sha256));
+    return print(o, import_file(HubCache(hub_cache_folder()), name.repository, o.file, o.sha256));
   }
   check(name.quant.empty() || (!o.selection.all && o.selection.include.empty()), Code::usage,
         "{}: the quantisation chooses the files, and so do --all and --include; one of them is enough",
         o.name);
-  PullProgress progress;
+  HubSettings settings = HubSettings::from_environment();
+  settings.offline |= o.offline;
+  PullProgress progress(settings.bars);
   stop_on_signals();
   const PulledModel model = pull(
       settings,

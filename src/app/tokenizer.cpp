@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/parallel.h"
-#include "checkpoint/gguf_tokenizer.h"
+#include "checkpoint/model_source.h"
 #include "data/line_reader.h"
 #include "hub/cache.h"
 #include "text/tokenizer.h"
@@ -97,13 +97,6 @@ void convert_lines(const LineInput& input,
   }
 }
 
-// A GGUF file carries its vocabulary itself.
-Tokenizer load_tokenizer(const std::string& model) {
-  const fs::path path = model_path(model);
-  if (path.extension() == ".gguf") return gguf_tokenizer(GgufFile(path));
-  return Tokenizer::load(path);
-}
-
 constexpr const char* kModelHelp =
     "A model's directory (tokenizer.json; or tokenizer.model, spiece.model, sentencepiece.bpe.model, "
     "vocab.json with merges.txt, vocab.txt), one of these files, a .gguf, or ORG/NAME[:QUANT] of the cache";
@@ -125,7 +118,7 @@ std::string as_json(const Encoding& encoding) {
 }
 
 void encode(const EncodeOptions& o) {
-  const Tokenizer tokenizer = load_tokenizer(o.model);
+  const Tokenizer tokenizer = open_tokenizer(model_path(o.model));
   const bool special = !o.no_special;
   convert_lines(o.input, [&](std::string_view given, std::uint64_t number) {
     const std::string line = text_of(o.input, given, number);
@@ -196,7 +189,7 @@ std::vector<Token> parse_ids(std::string_view line, std::int64_t most, const std
 }
 
 void decode(const DecodeOptions& o) {
-  const Tokenizer tokenizer = load_tokenizer(o.model);
+  const Tokenizer tokenizer = open_tokenizer(model_path(o.model));
   convert_lines(o.input, [&](std::string_view line, std::uint64_t number) {
     const std::string name = o.input.path == "-" ? "standard input" : shown(o.input.path);
     const std::string text =

@@ -144,7 +144,7 @@ void add_verify(CLI::App& program) {
       ->check(number(0, 1))
       ->capture_default_str();
   c->add_flag("--json", o->json,
-              "An object: tokens, same_tokens, max_logit_difference, mean_kl, max_kl, agreement, perplexity, "
+              "An object: tokens, same_tokens, vocabulary, max_logit_difference, mean_kl, max_kl, agreement, perplexity, "
               "within_tolerance");
   add_threads_option(*c);
   c->footer(

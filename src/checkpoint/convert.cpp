@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/unicode.h"
 #include "checkpoint/convert_parts.h"
+#include "checkpoint/llama2c_tokenizer.h"
 #include "tensor/blocks.h"
 #include "text/sentencepiece.h"
 
@@ -11,19 +12,11 @@ namespace {
 
 constexpr std::uint64_t kTemplateBytes = 4 << 20;  // of a chat template; they have some KB
 
-fs::path directory_of(const ModelSource& source) {
-  return source.kind == ModelSource::Kind::directory ? source.path : source.path.parent_path();
-}
-
-bool is_hugging_face(const ModelSource& source) {
-  return source.kind == ModelSource::Kind::directory || source.kind == ModelSource::Kind::torch_file;
-}
-
 // Scores by pieces, of a SentencePiece model that tokenizer.json was made of.
 std::map<std::string, float> scores_beside(const ModelSource& source) {
   std::map<std::string, float> scores;
-  const fs::path path = directory_of(source) / "tokenizer.model";
-  if (!is_hugging_face(source) || !fs::exists(path)) return scores;
+  const fs::path path = source.directory() / "tokenizer.model";
+  if (!source.is_hugging_face() || !source.own_tokenizer || !fs::exists(path)) return scores;
   const SentencePieceModel model = parse_sentencepiece(read_file(path), shown(path));
   if (model.type != SentencePieceModel::Type::bpe) return scores;
   for (const SentencePieceModel::Piece& piece : model.pieces)
@@ -72,8 +65,8 @@ void count(Conversion& conversion, std::string_view type, const Tensor& tensor) 
 MadeGgufVocabulary vocabulary_to_write(const ModelToWrite& model) {
   MadeGgufVocabulary made = make_gguf_vocabulary(
       model.source.tokenizer, {.rows = model.plan.vocabulary, .scores = scores_beside(model.source)});
-  if (const fs::path path = directory_of(model.source) / "chat_template.jinja";
-      is_hugging_face(model.source) && fs::exists(path)) {
+  if (const fs::path path = model.source.directory() / "chat_template.jinja";
+      model.source.is_hugging_face() && fs::exists(path)) {
     made.chat_template = read_file(path, kTemplateBytes);
     check(!utf8_error(made.chat_template), Code::utf8, "{}: is not UTF-8", shown(path));
   }
@@ -82,8 +75,7 @@ MadeGgufVocabulary vocabulary_to_write(const ModelToWrite& model) {
 
 std::vector<fs::path> outputs_of(const fs::path& out, ModelFormat format) {
   if (format != ModelFormat::llama2c) return {out};
-  fs::path tokenizer = out;
-  return {out, tokenizer.replace_extension(".tokenizer.bin")};
+  return {out, llama2c_tokenizer_of(out)};
 }
 
 Conversion convert_model(const ModelSource& source, const fs::path& out, const ConvertOptions& options) {

@@ -10,9 +10,9 @@
 namespace glossa {
 namespace {
 
-// What a tokenizer may consist of, and what else describes a model beside its weights.
-constexpr const char* kCopied[] = {"generation_config.json",
-                                   "tokenizer.json",
+// What describes a model beside its weights, and what a tokenizer may consist of.
+constexpr const char* kCopied[] = {"generation_config.json", "chat_template.jinja", "additional_chat_templates/tool_use.jinja"};
+constexpr const char* kTokenizer[] = {"tokenizer.json",
                                    "tokenizer_config.json",
                                    "special_tokens_map.json",
                                    "added_tokens.json",
@@ -21,8 +21,7 @@ constexpr const char* kCopied[] = {"generation_config.json",
                                    "sentencepiece.bpe.model",
                                    "vocab.json",
                                    "merges.txt",
-                                   "vocab.txt",
-                                   "chat_template.jinja"};
+                                   "vocab.txt"};
 
 // The type that is asked for, or none.
 std::optional<DType> float_type(const std::string& name, std::string_view format) {
@@ -43,9 +42,7 @@ std::string torch_name(DType type) {
 // What the files of the directory say of it, or the keys that one would have; with the new type.
 OrderedJson config_of(const ModelToWrite& m, DType type) {
   OrderedJson config = m.plan.config;
-  const bool written =
-      m.source.kind == ModelSource::Kind::directory || m.source.kind == ModelSource::Kind::torch_file;
-  if (written) {
+  if (m.source.is_hugging_face()) {
     config = OrderedJson::parse(m.source.config.dump());
     config.erase("torch_dtype");
     if (!config.contains("architectures")) config["architectures"] = m.plan.config.at("architectures");
@@ -76,9 +73,7 @@ OrderedJson ids_of(const ModelToWrite& m) {
 
 void write_descriptions(const ModelToWrite& m, const fs::path& directory, DType type) {
   OrderedJson config = config_of(m, type);
-  const bool written =
-      m.source.kind == ModelSource::Kind::directory || m.source.kind == ModelSource::Kind::torch_file;
-  if (!written) {
+  if (!m.source.is_hugging_face()) {
     const OrderedJson ids = ids_of(m);
     // Where a token is missing it is null: classes of transformers have defaults, ids of the original models'
     // vocabularies.
@@ -90,10 +85,15 @@ void write_descriptions(const ModelToWrite& m, const fs::path& directory, DType 
     return;
   }
   write_file(directory / "config.json", to_text(config));
-  const fs::path from =
-      m.source.kind == ModelSource::Kind::directory ? m.source.path : m.source.path.parent_path();
-  for (const char* name : kCopied)
-    if (fs::exists(from / name)) write_file(directory / name, read_file(from / name));
+  const auto copy = [&](const char* name) {
+    const fs::path from = m.source.directory() / name;
+    if (!fs::exists(from)) return;
+    make_directories((directory / name).parent_path());
+    write_file(directory / name, read_file(from));
+  };
+  for (const char* name : kCopied) copy(name);
+  if (!m.source.own_tokenizer) return m.source.tokenizer.save(directory);
+  for (const char* name : kTokenizer) copy(name);
 }
 
 // llama2.c's program has no room for anything that its models do not have.
@@ -132,8 +132,7 @@ void write_directory(const ModelToWrite& m, const fs::path& out, const ConvertOp
   const auto asked = float_type(options.type, "a Hugging Face directory");
   std::vector<TensorPlan> plans;
   std::map<DType, std::int64_t> elements;
-  for (const auto& [name, shape] : m.plan.weights) {
-    const DType stored = m.source.weight(name).dtype();
+  for (const auto& [name, shape, stored] : m.plan.weights) {
     plans.push_back({name, shape, asked.value_or(is_quantised(stored) ? DType::f32 : stored)});
     elements[plans.back().type] += shape.elements();
   }

@@ -22,7 +22,7 @@ std::string type_name(DType type) {
   return std::string(name_of(ggml_type_of(type)));
 }
 
-void put_vocabulary(const MadeGgufVocabulary& v, const std::vector<Token>& ends, GgufMetadata& m) {
+void put_keys(const MadeGgufVocabulary& v, const std::vector<Token>& ends, GgufMetadata& m) {
   const auto key = [](const char* name) { return std::string("tokenizer.ggml.") + name; };
   const auto put_id = [&](const char* name, std::optional<std::int64_t> id) {
     if (id) m.set(key(name), static_cast<std::uint32_t>(*id));
@@ -49,11 +49,8 @@ void put_vocabulary(const MadeGgufVocabulary& v, const std::vector<Token>& ends,
 }
 
 // Matrices stay what they are, and of vectors all are of 32 bits, as llama.cpp wants them.
-DType kept_type(const std::string& name, const Tensor& t) {
-  if (choose_type(gguf_file_type(DType::f16), {}, name, t.shape()).type == DType::f32 ||
-      t.dtype() == DType::f64)
-    return DType::f32;
-  return t.dtype();
+DType kept_type(const std::string& name, const Shape& shape, DType type) {
+  return is_matrix(name, shape) && type != DType::f64 ? type : DType::f32;
 }
 
 class Writer {
@@ -121,13 +118,12 @@ class Writer {
     for (const auto& [name, tensor] : keys.tensors)
       add(name, tensor.shape(), DType::f32, [tensor = tensor] { return tensor; });
     std::map<DType, std::int64_t> elements;  // of matrices, by type
-    for (const auto& [name, shape] : model_.plan.weights) {
+    for (const auto& [name, shape, stored] : model_.plan.weights) {
       const GgufPlace place = gguf_place(name, model_.config);
       check(!place.name.empty(), Code::weights, "{}: GGUF files have no place for the tensor {}",
             shown(source.path), quoted(name));
       const Shape in_file = place.shape(shape);
-      const DType type =
-          file_type_ ? type_of(place.name, in_file) : kept_type(place.name, source.weight(name));
+      const DType type = file_type_ ? type_of(place.name, in_file) : kept_type(place.name, shape, stored);
       if (shape.rank() > 1) elements[type] += shape.elements();
       add(place.name, in_file, type,
           [&source, place, name = name] { return to_gguf(place, source.weight(name)); });
@@ -139,9 +135,13 @@ class Writer {
                                                                               : path.stem().string());
     metadata_.set("general.file_type", file_type_ ? file_type_->number : gguf_file_type(most->first).number);
     metadata_.set("general.quantization_version", kQuantisationVersion);
+    put_vocabulary();
+  }
+
+  void put_vocabulary() {
     const MadeGgufVocabulary vocabulary = vocabulary_to_write(model_);
     conversion_.notes.insert(conversion_.notes.end(), vocabulary.notes.begin(), vocabulary.notes.end());
-    put_vocabulary(vocabulary, source.ends, metadata_);
+    put_keys(vocabulary, model_.source.ends, metadata_);
   }
 
   void from_gguf_file(const GgufFile& file) {
@@ -150,13 +150,16 @@ class Writer {
       metadata_.set("general.file_type", file_type_->number);
       metadata_.set("general.quantization_version", kQuantisationVersion);
     }
+    if (!model_.source.own_tokenizer) {
+      for (const auto& [key, value] : file.metadata().entries())
+        if (key.starts_with("tokenizer.ggml.")) metadata_.erase(key);
+      put_vocabulary();
+    }
     bool again = false;
     for (const GgufTensorInfo& info : file.tensors()) {
       const Tensor tensor = file.tensor(info);
       const bool real = is_floating(tensor.dtype()) || is_quantised(tensor.dtype());
-      const bool changes =
-          file_type_ && real &&
-          choose_type(gguf_file_type(DType::f16), {}, info.name, tensor.shape()).type != DType::f32;
+      const bool changes = file_type_ && real && is_matrix(info.name, tensor.shape());
       const DType type = changes ? type_of(info.name, tensor.shape()) : tensor.dtype();
       again |= is_quantised(tensor.dtype()) && is_quantised(type) && type != tensor.dtype();
       const std::function<Tensor()> make = [&file, &info] { return file.tensor(info); };

@@ -18,9 +18,4 @@ std::optional<ChatTemplate> gguf_chat_template(const GgufMetadata& metadata, boo
   return ChatTemplate::parse(metadata.text(key), metadata.origin() + ": " + key, std::move(tokens), limits);
 }
 
-std::optional<ChatTemplate> gguf_chat_template(const GgufFile& file, bool with_tools,
-                                               const TemplateLimits& limits) {
-  return gguf_chat_template(file.metadata(), with_tools, limits);
-}
-
 }  // namespace glossa

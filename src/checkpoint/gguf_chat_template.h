@@ -12,7 +12,5 @@ namespace glossa {
 // no template.
 std::optional<ChatTemplate> gguf_chat_template(const GgufMetadata& metadata, bool with_tools = false,
                                                const TemplateLimits& limits = {});
-std::optional<ChatTemplate> gguf_chat_template(const GgufFile& file, bool with_tools = false,
-                                               const TemplateLimits& limits = {});
 
 }  // namespace glossa

@@ -135,11 +135,13 @@ std::string all_gguf_file_types() {
   return all;
 }
 
+bool is_matrix(const std::string& name, const Shape& shape) {
+  return shape.rank() >= 2 && name.ends_with("weight") && !contains(name, "_norm.weight") && name != "position_embd.weight";
+}
+
 ChosenType choose_type(const GgufFileType& file, const QuantisedModel& model, const std::string& name,
                        const Shape& shape) {
-  const bool matrix = shape.rank() >= 2 && name.ends_with("weight") && !contains(name, "_norm.weight") &&
-                      name != "position_embd.weight";
-  if (!matrix) return {DType::f32, DType::f32};
+  if (!is_matrix(name, shape)) return {DType::f32, DType::f32};
   if (!is_quantised(file.type)) return {file.type, file.type};
   const std::int64_t cols = shape[shape.rank() - 1];
   const DType asked = Rule(file, model, name).type(cols);

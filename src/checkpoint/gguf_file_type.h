@@ -31,6 +31,9 @@ struct QuantisedModel {
   bool tied = false;  // the embedding is the head
 };
 
+// Whether the tensor of that name and shape is one that is quantised; others are of 32 bits.
+bool is_matrix(const std::string& name, const Shape& shape);
+
 struct ChosenType {
   DType type = DType::f32;
   DType asked = DType::f32;  // another one if the rows are no multiple of its block

@@ -32,6 +32,7 @@ const Architecture& architecture_of(const GgufFile& file) {
 
 Json gpt2_config(const GgufFile& file, std::int64_t vocabulary) {
   const GgufMetadata& m = file.metadata();
+  m.number("gpt2.attention.layer_norm_epsilon", {0, 1});  // it must be there
   return {{"model_type", "gpt2"},
           {"vocab_size", vocabulary},
           {"n_positions", m.integer("gpt2.context_length", {1, kMostPositions})},

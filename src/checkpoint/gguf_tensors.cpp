@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "checkpoint/llama2c.h"
 
 namespace glossa {
 namespace {
@@ -58,10 +59,6 @@ std::string gguf_name(const std::string& name, bool gemma) {
   return "";
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != text.npos;
-}
-
 // Rows of each head: row i * dim / 2 + j has the two that turn together half a head apart, row 2 j + i side
 // by side.
 Tensor reordered(const Tensor& t, std::int64_t heads, bool to_neighbours) {
@@ -73,7 +70,7 @@ Tensor reordered(const Tensor& t, std::int64_t heads, bool to_neighbours) {
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   const std::size_t row_bytes = x.bytes() / static_cast<std::size_t>(rows);
   for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t place = r % dim, other = r - place + 2 * (place % (dim / 2)) + place / (dim / 2);
+    const std::int64_t other = interleaved_row(r, dim);
     const std::int64_t from = to_neighbours ? r : other, to = to_neighbours ? other : r;
     std::memcpy(static_cast<char*>(y.raw()) + static_cast<std::size_t>(to) * row_bytes,
                 static_cast<const char*>(x.raw()) + static_cast<std::size_t>(from) * row_bytes, row_bytes);
@@ -114,16 +111,16 @@ GgufPlace gguf_place(const std::string& name, const Json& config) {
   const std::string type = config.at("model_type");
   const bool gemma = type.starts_with("gemma");
   GgufPlace place{.name = gguf_name(name, gemma)};
-  const bool query = contains(name, ".q_proj."), key = contains(name, ".k_proj.");
+  const bool query = name.find(".q_proj.") != name.npos, key = name.find(".k_proj.") != name.npos;
   if ((type == "llama" || type == "mistral") && (query || key)) {
     place.layout = Layout::neighbours;
     const bool all =
         query || !config.contains("num_key_value_heads") || config.at("num_key_value_heads").is_null();
     place.heads = config.at(all ? "num_attention_heads" : "num_key_value_heads");
-  } else if (gemma && contains(name, "norm.weight")) {
+  } else if (gemma && name.find("norm.weight") != name.npos) {
     place.layout = Layout::gains;
   } else if (type == "gpt2" && name.starts_with("transformer.h.") && name.ends_with(".weight") &&
-             !contains(name, ".ln_")) {
+             name.find(".ln_") == name.npos) {
     place.layout = Layout::transposed;
   }
   return place;

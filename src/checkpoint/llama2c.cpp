@@ -59,16 +59,6 @@ std::vector<Part> parts_of(const Llama2cConfig& c, int version) {
   return parts;
 }
 
-// Rotary position embedding turns pairs of a head's dimensions. llama2.c pairs neighbours (2i, 2i + 1),
-// Hugging Face's LLaMA pairs i with i + half. Rows of the query and key projections make these dimensions, so
-// moving row 2i + j of each head to row i + j * half turns one into the other: queries and keys are permuted
-// alike, and their products, which are all that attention sees of them, stay what they were. Values are not
-// turned, and not moved. Returns the row of llama2.c that row `row` of Hugging Face is.
-std::int64_t interleaved_row(std::int64_t row, std::int64_t head_dim) {
-  const std::int64_t half = head_dim / 2, in_head = row % head_dim;
-  return row - in_head + 2 * (in_head % half) + in_head / half;
-}
-
 class Reader {
  public:
   Reader(Bytes file, std::string_view origin, const Limits& limits)
@@ -246,6 +236,11 @@ void write_rows(const std::function<void(Bytes)>& write, const Part& part, const
 }
 
 }  // namespace
+
+std::int64_t interleaved_row(std::int64_t row, std::int64_t head_dim) {
+  const std::int64_t half = head_dim / 2, in_head = row % head_dim;
+  return row - in_head + 2 * (in_head % half) + in_head / half;
+}
 
 OrderedJson Llama2cConfig::to_json() const {
   return {{"architectures", {"LlamaForCausalLM"}},

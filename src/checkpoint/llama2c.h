@@ -84,4 +84,11 @@ struct Llama2cTokenizer {
 Llama2cTokenizer read_llama2c_tokenizer(Bytes file, std::string_view origin, const Limits& limits = {});
 void write_llama2c_tokenizer(const std::function<void(Bytes)>& write, const Llama2cTokenizer& tokenizer);
 
+// Rotary position embedding turns pairs of a head's dimensions. llama2.c pairs neighbours (2i, 2i + 1),
+// Hugging Face's LLaMA pairs i with i + half. Rows of the query and key projections make these dimensions, so
+// moving row 2i + j of each head to row i + j * half turns one into the other: queries and keys are permuted
+// alike, and their products, which are all that attention sees of them, stay what they were. Values are not
+// turned, and not moved. Returns the row of llama2.c that row `row` of Hugging Face is.
+std::int64_t interleaved_row(std::int64_t row, std::int64_t head_dim);
+
 }  // namespace glossa

@@ -5,10 +5,8 @@
 namespace glossa {
 namespace {
 
-constexpr std::string_view kMark = "\xE2\x96\x81";
 constexpr std::string_view kSpecial[] = {"<unk>", "<s>", "</s>"};
 constexpr std::size_t kBytes = 3;  // where they begin
-enum TokenType : std::int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kByte = 6 };
 
 std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;
@@ -26,6 +24,11 @@ bool is_byte(std::string_view piece) {
 
 }  // namespace
 
+fs::path llama2c_tokenizer_of(const fs::path& model) {
+  fs::path path = model;
+  return path.replace_extension(".tokenizer.bin");
+}
+
 Tokenizer load_llama2c_tokenizer(const fs::path& path, const Limits& limits) {
   const Llama2cTokenizer file = read_llama2c_tokenizer(as_bytes(read_file(path)), shown(path), limits);
   check(file.pieces.size() > kBytes, Code::tokenizer, "{}: {} tokens; at least {} are wanted", shown(path),
@@ -33,11 +36,11 @@ Tokenizer load_llama2c_tokenizer(const fs::path& path, const Limits& limits) {
   MadeGgufVocabulary made;
   made.model = "llama";
   for (std::size_t i = 0; i < file.pieces.size(); ++i) {
-    made.tokens.push_back(i < kBytes ? std::string(kSpecial[i]) : replaced(file.pieces[i], " ", kMark));
-    made.token_types.push_back(i == 0                    ? kUnknown
-                               : i < kBytes              ? kControl
-                               : is_byte(file.pieces[i]) ? kByte
-                                                         : kNormal);
+    made.tokens.push_back(i < kBytes ? std::string(kSpecial[i]) : replaced(file.pieces[i], " ", kWordMark));
+    made.token_types.push_back(i == 0                    ? gguf_token_type::unknown
+                               : i < kBytes              ? gguf_token_type::control
+                               : is_byte(file.pieces[i]) ? gguf_token_type::byte
+                                                         : gguf_token_type::normal);
   }
   made.scores = file.scores;
   made.unknown_token_id = 0, made.bos_token_id = 1, made.eos_token_id = 2;
@@ -60,7 +63,7 @@ Llama2cTokenizer make_llama2c_tokenizer(const MadeGgufVocabulary& v, const std::
         "{}: llama2.c puts <s> before a text, and nothing behind it", origin);
   Llama2cTokenizer made;
   for (std::size_t i = 0; i < v.tokens.size(); ++i) {
-    made.pieces.push_back(i == 1 || i == 2 ? "\n" + v.tokens[i] + "\n" : replaced(v.tokens[i], kMark, " "));
+    made.pieces.push_back(i == 1 || i == 2 ? "\n" + v.tokens[i] + "\n" : replaced(v.tokens[i], kWordMark, " "));
     made.scores.push_back(v.scores[i]);
   }
   return made;

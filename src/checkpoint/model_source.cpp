@@ -1,6 +1,7 @@
 #include "checkpoint/model_source.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -56,7 +57,7 @@ ModelSource open_tensors(Kind kind, const fs::path& path, const fs::path& direct
                      .config = read_configuration(config_path, o.limits),
                      .config_origin = shown(config_path),
                      .weight = {},
-                     .tokenizer = Tokenizer::load(o.tokenizer.empty() ? directory : o.tokenizer, o.limits)};
+                     .tokenizer = open_tokenizer(o.tokenizer.empty() ? directory : o.tokenizer, o.limits)};
   const auto tensors = std::make_shared<const TensorDirectory>(path, o.limits);
   source.weight = [tensors](const std::string& name) { return find(*tensors, name); };
   source.offered = tensors->names();
@@ -81,7 +82,7 @@ ModelSource open_gguf(const fs::path& path, const SourceOptions& o) {
       .config = gguf_config(*file),
       .config_origin = shown(path),
       .weight = {},
-      .tokenizer = o.tokenizer.empty() ? gguf_tokenizer(*file) : Tokenizer::load(o.tokenizer, o.limits),
+      .tokenizer = o.tokenizer.empty() ? gguf_tokenizer(*file) : open_tokenizer(o.tokenizer, o.limits),
       .gguf = file};
   const auto config = std::make_shared<const Json>(source.config);
   source.weight = [file, config](const std::string& name) {
@@ -101,16 +102,15 @@ ModelSource open_gguf(const fs::path& path, const SourceOptions& o) {
 }
 
 fs::path llama2c_tokenizer_beside(const fs::path& path) {
-  fs::path own = path.stem();
-  own += ".tokenizer.bin";
-  for (const fs::path& name :
-       {own, fs::path("tokenizer.bin"), fs::path("tokenizer.json"), fs::path("tokenizer.model")})
+  const fs::path own = llama2c_tokenizer_of(path);
+  if (fs::exists(own)) return own;
+  for (const char* name : {"tokenizer.bin", "tokenizer.json", "tokenizer.model"})
     if (fs::path beside = path.parent_path() / name; fs::exists(beside)) return beside;
   fail(Code::open,
        "{}: a file of llama2.c has no tokenizer, and there is no {}, tokenizer.bin, tokenizer.json or "
        "tokenizer.model beside it; "
        "give one with --tokenizer",
-       shown(path), shown(own));
+       shown(path), shown(own.filename()));
 }
 
 ModelSource open_llama2c(const fs::path& path, const SourceOptions& o) {
@@ -121,9 +121,7 @@ ModelSource open_llama2c(const fs::path& path, const SourceOptions& o) {
                      .config = Json::parse(file->config().to_json().dump()),
                      .config_origin = shown(path),
                      .weight = [file](const std::string& name) { return file->find(name); },
-                     .tokenizer = tokenizer.extension() == ".bin"
-                                      ? load_llama2c_tokenizer(tokenizer, o.limits)
-                                      : Tokenizer::load(tokenizer, o.limits),
+                     .tokenizer = open_tokenizer(tokenizer, o.limits),
                      .ends = {1, 2}};  // <s> stands between the texts that its models were trained on
   std::erase_if(source.ends, [&](Token t) { return t >= file->config().vocab_size; });
   source.check_intact = [file] { file->check_intact(); };
@@ -151,10 +149,19 @@ ModelSource open_file(const fs::path& path, const SourceOptions& o) {
 
 }  // namespace
 
+Tokenizer open_tokenizer(const fs::path& path, const Limits& limits) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return Tokenizer::load(path, limits);
+  if (path.extension() == ".bin") return load_llama2c_tokenizer(path, limits);
+  if (path.extension() == ".gguf") return gguf_tokenizer(GgufFile(path, limits));
+  return Tokenizer::load(path, limits);
+}
+
 ModelSource open_model(const fs::path& path, const SourceOptions& options) {
   std::error_code ignored;
   ModelSource source = fs::is_directory(path, ignored) ? open_tensors(Kind::directory, path, path, options)
                                                        : open_file(path, options);
+  source.own_tokenizer = options.tokenizer.empty();
   const std::int64_t vocabulary = vocabulary_of(source.config, source.config_origin);
   check(source.tokenizer.size() <= vocabulary, Code::tokenizer,
         "{}: the tokenizer has ids up to {}, and vocab_size of {} is {}", shown(path),
@@ -164,13 +171,18 @@ ModelSource open_model(const fs::path& path, const SourceOptions& options) {
 
 ModelPlan plan_of(const ModelSource& source) {
   ModelPlan plan;
-  ParameterList list({.source = source.weight,
+  std::map<std::string, DType> types;  // to make a weight may be work, so that its type is asked for while its shape is
+  ParameterList list({.source = [&](const std::string& name) {
+                        Tensor weight = source.weight(name);
+                        if (weight) types.emplace(name, weight.dtype());
+                        return weight;
+                      },
                       .offered = source.offered,
                       .origin = shown(source.path),
                       .plan = true,
                       .training = false});
   const auto model = make_causal_model(source.config, source.config_origin, list, &plan.notes);
-  plan.weights = list.shapes();
+  for (const auto& [name, shape] : list.shapes()) plan.weights.push_back({name, shape, types.at(name)});
   plan.config = model->config();
   plan.vocabulary = model->vocabulary();
   check_all_asked_for(source, list);

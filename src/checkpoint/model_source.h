@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "checkpoint/gguf_file.h"
 #include "checkpoint/tensor_directory.h"
+#include "checkpoint/tensor_table.h"
 #include "nn/parameter.h"
 #include "text/tokenizer.h"
 
@@ -25,8 +26,15 @@ struct ModelSource {
   std::vector<Token> ends = {};  // tokens that the configuration says to end a text
   std::shared_ptr<const GgufFile> gguf = {};
   std::function<void()> check_intact = {};  // Error(changed) if a file was written to since it was opened
+  bool own_tokenizer = true;  // false: another was asked for in its place
   std::vector<std::string> notes = {};
+
+  bool is_hugging_face() const { return kind == Kind::directory || kind == Kind::torch_file; }
+  fs::path directory() const { return kind == Kind::directory ? path : path.parent_path(); }  // of the other files
 };
+
+// A tokenizer of any kind of file or directory: GGUF, and llama2.c's .bin too.
+Tokenizer open_tokenizer(const fs::path& path, const Limits& limits = {});
 
 struct SourceOptions {
   fs::path tokenizer = {};  // in the place of the model's own; files of llama2.c have none
@@ -43,10 +51,10 @@ struct SourceOptions {
 // there; Error(tokenizer) for a vocabulary larger than the model's.
 ModelSource open_model(const fs::path& path, const SourceOptions& options = {});
 
-// The names and shapes of all weights of the model, in its order, and its configuration in full.
+// The names, shapes and types of all weights of the model, in its order, and its configuration in full.
 // Error(weights) if a weight is missing, of another shape, no floating-point numbers, or too much.
 struct ModelPlan {
-  std::vector<std::pair<std::string, Shape>> weights;
+  std::vector<TensorPlan> weights;
   OrderedJson config;
   std::int64_t vocabulary = 0;
   std::vector<std::string> notes = {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/unicode.h"
 
 namespace glossa {
@@ -9,16 +10,20 @@ namespace {
 
 constexpr std::string_view kJoiner = "\u2060";
 
-// Text without the names of special tokens: each is broken after its first character, until none is left.
+// Text without the names of special tokens: each is broken after its first character (one of a single character is left out), until none is left.
 std::string without_special_tokens(const Tokenizer& tokenizer, std::string text) {
-  for (bool broken = true; broken;) {
+  constexpr int kRounds = 64;
+  int round = 0;
+  for (bool broken = true; broken; ++round) {
+    check(round < kRounds, Code::tokenizer, "names of special tokens in a message cannot be broken");
     broken = false;
     for (const Token id : tokenizer.encode(text, false)) {
       if (!tokenizer.is_special(id)) continue;
       const std::string_view piece = tokenizer.piece(id);
+      const std::size_t first = std::max<std::size_t>(1, utf8_length_at(piece, 0));
       for (std::size_t at = 0; !piece.empty() && (at = text.find(piece, at)) != text.npos; broken = true) {
-        at += utf8_length_at(text, at);
-        text.insert(at, kJoiner);
+        if (first >= piece.size()) text.erase(at, piece.size());  // one character cannot be broken
+        else text.insert(at + first, kJoiner), at += first + kJoiner.size();
       }
     }
   }

@@ -157,6 +157,7 @@ void HubCache::link(const RepositoryName& name, const std::string& commit, const
     ::unlink(fresh.c_str());
     system_failure(Code::write, "making the link", path, failure);
   }
+  sync_directory(path.parent_path());
 }
 
 void HubCache::set_ref(const RepositoryName& name, const std::string& revision,
@@ -216,8 +217,7 @@ fs::path cached_model(const HubCache& cache, const ModelName& name) {
   std::vector<std::string> names;
   for (const CachedFile& file : snapshot->files) names.push_back(file.name);
   const std::vector<GgufChoice> choices = gguf_choices(names);
-  const bool directory = std::find(names.begin(), names.end(), "config.json") != names.end();
-  if (name.quant.empty() && (directory || choices.empty())) return snapshot->path;
+  if (name.quant.empty() && (holds_directory(names) || choices.empty())) return snapshot->path;
   try {
     return snapshot->path / choose_gguf(choices, name.quant, name.text()).files[0];
   } catch (const Error& error) {

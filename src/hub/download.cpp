@@ -259,8 +259,9 @@ std::string import_blob(const HubCache& cache, const RepositoryName& name, const
   check(size <= free, Code::write, "{}: {} bytes are needed, and {} are free", shown(cache.root()), size,
         free);
   const BlobLock lock(cache.locks(name) / (digest + ".lock"), shown(file));
+  std::error_code ignored;
+  fs::remove(incomplete_path(path), ignored);  // all of it is at hand
   IncompleteBlob blob(path, digest, size);
-  blob.restart();
   std::vector<std::byte> buffer(kChunk);
   while (const std::size_t n = source.read_some(buffer)) {
     check(n <= size - blob.bytes(), Code::changed, "{}: grew while it was read", shown(file));

@@ -38,14 +38,14 @@ bool is_hexadecimal(std::string_view text) {
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
+}  // namespace
+
 std::string upper(std::string_view text) {
   std::string out(text);
   for (char& c : out)
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
   return out;
 }
-
-}  // namespace
 
 RepositoryName RepositoryName::parse(std::string_view text) {
   check(is_repository(text), Code::bad_value,

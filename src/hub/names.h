@@ -37,4 +37,7 @@ std::string file_name_fault(std::string_view name);
 bool is_commit(std::string_view text);  // 40 hexadecimal digits, small
 bool is_digest(std::string_view text);  // of SHA-1 (git's name of a small file) or SHA-256
 
+// With capitals in the place of a to z.
+std::string upper(std::string_view text);
+
 }  // namespace glossa

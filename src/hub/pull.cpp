@@ -30,8 +30,12 @@ PulledModel from_cache(const HubCache& cache, const PullOptions& o) {
         quoted(o.revision), shown(cache.root()));
   std::vector<std::string> names;
   for (const CachedFile& file : snapshot->files) names.push_back(file.name);
-  PulledModel model{
-      .commit = snapshot->commit, .path = {}, .files = selected_files(names, o.selection, o.name.text())};
+  PulledModel model{.commit = snapshot->commit, .path = {}, .files = {}};
+  try {
+    model.files = selected_files(names, o.selection, o.name.text());
+  } catch (const Error& e) {
+    fail(Code::open, "{}; the hub is not asked (--offline, HF_HUB_OFFLINE)", e.what());
+  }
   model.path = path_of(snapshot->path, model.files);
   for (const CachedFile& file : snapshot->files)
     if (std::find(model.files.begin(), model.files.end(), file.name) != model.files.end())
@@ -95,9 +99,8 @@ PulledModel pull(const HubSettings& settings, PullOptions o) {
   return model;
 }
 
-PulledModel import_file(const HubSettings& settings, const RepositoryName& name, const fs::path& file,
+PulledModel import_file(const HubCache& cache, const RepositoryName& name, const fs::path& file,
                         const std::string& sha256) {
-  const HubCache cache(settings.cache);
   const std::string own_name = file.filename().native();
   const std::string fault = file_name_fault(own_name);
   check(fault.empty(), Code::bad_value, "{}: the name of a file in the cache {}", shown(file), fault);

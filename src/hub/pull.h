@@ -40,7 +40,7 @@ PulledModel pull(const HubSettings& settings, PullOptions options);
 
 // Puts a file beside those that were put there before, as a snapshot of its own: its commit is the SHA-1 of
 // names and digests. Error(output_exists) if what is there is a commit of the hub.
-PulledModel import_file(const HubSettings& settings, const RepositoryName& name, const fs::path& file,
+PulledModel import_file(const HubCache& cache, const RepositoryName& name, const fs::path& file,
                         const std::string& sha256);
 
 }  // namespace glossa

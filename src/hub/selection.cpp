@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "hub/names.h"
 
 namespace glossa {
 namespace {
@@ -17,13 +18,6 @@ constexpr std::size_t kListed = 40;  // choices in a message
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return out;
 }
 
 std::string_view base_name(std::string_view name) {
@@ -174,6 +168,7 @@ constexpr std::array kPlainFiles = {"config.json",
                                     "sentencepiece.bpe.model",
                                     "chat_template.jinja",
                                     "chat_template.json",
+                                    "additional_chat_templates/tool_use.jinja",
                                     "preprocessor_config.json",
                                     "processor_config.json"};
 
@@ -220,20 +215,22 @@ std::vector<std::string> directory_files(const std::vector<std::string>& all, st
 
 }  // namespace
 
+bool holds_directory(std::span<const std::string> names) {
+  return std::find(names.begin(), names.end(), "config.json") != names.end() &&
+         std::any_of(names.begin(), names.end(), [](const std::string& n) {
+           return n.find('/') == n.npos && (n.ends_with(".safetensors") || n.ends_with(".bin"));
+         });
+}
+
 std::vector<std::string> selected_files(const std::vector<std::string>& names, const Selection& s,
                                         std::string_view model) {
-  const bool holds_directory =
-      std::find(names.begin(), names.end(), "config.json") != names.end() &&
-      std::any_of(names.begin(), names.end(), [](const std::string& n) {
-        return n.find('/') == n.npos && (n.ends_with(".safetensors") || n.ends_with(".bin"));
-      });
   std::vector<std::string> chosen;
   if (!s.include.empty()) {
     std::copy_if(names.begin(), names.end(), std::back_inserter(chosen),
                  [&](const std::string& n) { return matches(s.include, n); });
   } else if (s.all) {
     chosen = names;
-  } else if (!s.quant.empty() || (!holds_directory && !gguf_choices(names).empty())) {
+  } else if (!s.quant.empty() || (!holds_directory(names) && !gguf_choices(names).empty())) {
     chosen = choose_gguf(gguf_choices(names), s.quant, model).files;
   } else {
     chosen = directory_files(names, model);

@@ -25,6 +25,9 @@ std::vector<GgufChoice> gguf_choices(std::span<const std::string> names);
 // with what there is. `model` is for messages.
 GgufChoice choose_gguf(std::vector<GgufChoice> choices, std::string_view quant, std::string_view model);
 
+// Whether the files are those of a directory of Hugging Face: a configuration and weights.
+bool holds_directory(std::span<const std::string> names);
+
 struct Selection {
   std::string quant = {};  // "" for what is right for the repository
   bool all = false;        // every file

@@ -8,6 +8,7 @@
 #include <initializer_list>
 
 #include "base/error.h"
+#include "hub/names.h"
 
 namespace glossa {
 namespace {
@@ -20,9 +21,7 @@ std::string variable(const char* name) {
 }
 
 bool is_true(const char* name) {
-  std::string value = variable(name);
-  for (char& c : value)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  const std::string value = upper(variable(name));
   return value == "1" || value == "ON" || value == "YES" || value == "TRUE";
 }
 
@@ -97,6 +96,7 @@ HubSettings HubSettings::from_environment() {
   s.endpoint = checked_endpoint(variable("HF_ENDPOINT"));
   s.token = find_token();
   s.offline = is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE");
+  s.bars = !is_true("HF_HUB_DISABLE_PROGRESS_BARS");
   s.authorities = variable("SSL_CERT_FILE");
   s.authorities_folder = variable("SSL_CERT_DIR");
   return s;

@@ -26,9 +26,9 @@ fs::path hub_cache_folder();
 struct HubSettings {
   fs::path cache;        // hub_cache_folder()
   std::string endpoint;  // HF_ENDPOINT, without a slash at the end
-  std::string
-      token;  // HF_TOKEN, or the first line of HF_TOKEN_PATH or HF_HOME/token; "" for none. Never shown
+  std::string token;     // HF_TOKEN, or what HF_TOKEN_PATH or HF_HOME/token holds; "" for none. Never shown
   bool offline = false;                                   // HF_HUB_OFFLINE
+  bool bars = true;                                       // HF_HUB_DISABLE_PROGRESS_BARS
   std::string authorities = {}, authorities_folder = {};  // SSL_CERT_FILE, SSL_CERT_DIR; "" for the system's
   Patience patience = {};
 

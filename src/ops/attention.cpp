@@ -9,8 +9,8 @@ void check_shapes(const Tensor& q, const Tensor& k, const Tensor& v, const Seque
                   const Tensor& key_rows) {
   check(q.rank() == 3 && k.rank() == 3 && v.shape() == k.shape() && q.size(2) == k.size(2) && k.size(1) > 0 &&
             q.size(1) % k.size(1) == 0,
-        Code::shape, "attention: queries {}, keys {}, values {} do not fit", to_string(q.shape()), to_string(k.shape()),
-        to_string(v.shape()));
+        Code::shape, "attention: queries {}, keys {}, values {} do not fit", q.shape(), k.shape(),
+        v.shape());
   check(queries.count == keys.count, Code::shape, "attention: {} sequences of queries, {} of keys", queries.count,
         keys.count);
   check(queries.tokens() == q.size(0), Code::shape, "attention: sequences of {} tokens for {} queries", queries.tokens(),

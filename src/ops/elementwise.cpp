@@ -3,7 +3,7 @@
 namespace glossa {
 
 Tensor gated(const Tensor& x, Unary act) {
-  check(x.rank() == 2 && x.cols() % 2 == 0, Code::shape, "gated: shape {} has no two halves", to_string(x.shape()));
+  check(x.rank() == 2 && x.cols() % 2 == 0, Code::shape, "gated: shape {} has no two halves", x.shape());
   Tensor y = x.like({x.rows(), x.cols() / 2});
   Backend::of(x.device()).gate(x, act, y);
   return recorded("gated", y, {x}, [x = x.detach(), act](const Tensor& dy, Grads& dx) {
@@ -13,7 +13,7 @@ Tensor gated(const Tensor& x, Unary act) {
 }
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  check(a.shape() == b.shape(), Code::shape, "add: {} and {}", to_string(a.shape()), to_string(b.shape()));
+  check(a.shape() == b.shape(), Code::shape, "add: {} and {}", a.shape(), b.shape());
   Tensor y = a.like(a.shape());
   Backend::of(a.device()).add(a, b, y);
   return recorded("add", y, {a, b}, [](const Tensor& dy, Grads& dx) {

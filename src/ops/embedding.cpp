@@ -33,12 +33,12 @@ Tensor counting(std::int64_t count, Device device) {
 }  // namespace
 
 Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options) {
-  check(ids.rank() == 1 && table.rank() == 2, Code::shape, "embed: ids {}, table {}", to_string(ids.shape()),
-        to_string(table.shape()));
+  check(ids.rank() == 1 && table.rank() == 2, Code::shape, "embed: ids {}, table {}", ids.shape(),
+        table.shape());
   check(!options.positions == !options.position, Code::shape, "embed: a table of positions goes with positions");
   check(!options.positions || (options.positions.cols() == table.cols() && options.position.shape() == ids.shape()),
-        Code::shape, "embed: positions {} do not fit table {}", to_string(options.positions.shape()),
-        to_string(table.shape()));
+        Code::shape, "embed: positions {} do not fit table {}", options.positions.shape(),
+        table.shape());
   check_indices(ids, table.size(0), "embed: id");
   if (options.positions) check_indices(options.position, options.positions.size(0), "embed: position");
 
@@ -65,8 +65,8 @@ Tensor embed(const Tensor& ids, const Tensor& table, const EmbedOptions& options
 }
 
 Tensor gather_rows(const Tensor& x, const Tensor& rows) {
-  check(x.rank() == 2 && rows.rank() == 1, Code::shape, "gather_rows: {} of {}", to_string(rows.shape()),
-        to_string(x.shape()));
+  check(x.rank() == 2 && rows.rank() == 1, Code::shape, "gather_rows: {} of {}", rows.shape(),
+        x.shape());
   check_indices(rows, x.size(0), "gather_rows: row");
   Tensor y = x.like({rows.size(0), x.cols()});
   Backend::of(x.device()).gather_rows(x, rows, y);

@@ -5,12 +5,12 @@ namespace glossa {
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Epilogue& end, WeightLayout layout) {
   const bool out_in = layout == WeightLayout::out_in;
   check(x && weight && x.rank() > 0 && weight.rank() == 2 && x.cols() == weight.size(out_in ? 1 : 0), Code::shape,
-        "linear: input {} does not fit weight {}", to_string(x.shape()), to_string(weight.shape()));
+        "linear: input {} does not fit weight {}", x.shape(), weight.shape());
   const std::int64_t rows = x.rows(), width = weight.size(out_in ? 0 : 1);
-  check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit weight {}", to_string(bias.shape()),
-        to_string(weight.shape()));
+  check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit weight {}", bias.shape(),
+        weight.shape());
   check(!end.residual || (end.residual.rows() == rows && end.residual.cols() == width), Code::shape,
-        "linear: residual {} does not fit the result [{}, {}]", to_string(end.residual.shape()), rows, width);
+        "linear: residual {} does not fit the result [{}, {}]", end.residual.shape(), rows, width);
 
   Tensor y = x.like({rows, width});
   const bool keeps = recording({x, weight, bias, end.residual});
@@ -54,11 +54,11 @@ Tensor linear(const Tensor& x, std::span<const Tensor> weights, const Tensor& bi
   refuse_gradient("linear with several weights", {x, bias, end.residual});
   std::int64_t width = 0;
   for (const Tensor& w : weights) {
-    check(w && w.rank() == 2 && w.cols() == x.cols(), Code::shape, "linear: input {} does not fit weight {}", to_string(x.shape()),
-          to_string(w.shape()));
+    check(w && w.rank() == 2 && w.cols() == x.cols(), Code::shape, "linear: input {} does not fit weight {}", x.shape(),
+          w.shape());
     width += w.size(0);
   }
-  check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit {} outputs", to_string(bias.shape()), width);
+  check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit {} outputs", bias.shape(), width);
   Tensor y = x.like({x.rows(), width});
   std::int64_t at = 0;
   for (const Tensor& w : weights) {

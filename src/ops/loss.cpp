@@ -27,8 +27,8 @@ Tensor cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& bia
                      const CrossEntropyOptions& options) {
   check(hidden.rank() == 2 && head.rank() == 2 && hidden.cols() == head.cols() && labels.shape() == Shape{hidden.rows()} &&
             (!bias || (bias.elements() == head.size(0) && options.softcap == 0)),
-        Code::shape, "cross_entropy: hidden {}, head {}, labels {} do not fit", to_string(hidden.shape()),
-        to_string(head.shape()), to_string(labels.shape()));
+        Code::shape, "cross_entropy: hidden {}, head {}, labels {} do not fit", hidden.shape(),
+        head.shape(), labels.shape());
   const std::int64_t rows = hidden.rows(), vocabulary = head.size(0);
   const auto all = labels.span<std::int32_t>();
   const auto bad = std::find_if(all.begin(), all.end(), [&](std::int32_t l) { return l != -100 && (l < 0 || l >= vocabulary); });

@@ -12,7 +12,7 @@ Tensor matrix(const Tensor& x, std::int64_t i, std::int64_t count) { return coun
 
 Tensor norm(const char* op, const Norm& kind, const Tensor& x, const Tensor& gain, const Tensor& bias) {
   check(x && gain && gain.elements() == x.cols() && (!bias || bias.elements() == x.cols()), Code::shape,
-        "{}: gain {} and bias {} do not fit {}", op, to_string(gain.shape()), to_string(bias.shape()), to_string(x.shape()));
+        "{}: gain {} and bias {} do not fit {}", op, gain.shape(), bias.shape(), x.shape());
   Tensor y = x.like(x.shape());
   const bool keeps = recording({x, gain, bias});
   const std::int64_t count = matrices_of(x), rows = x.rows() / std::max<std::int64_t>(count, 1);

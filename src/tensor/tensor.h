@@ -142,3 +142,11 @@ Tensor Tensor::of(std::span<const T> values, const Shape& shape, Device device) 
 }
 
 }  // namespace glossa
+
+// Messages take shapes as they are, so that nothing is written where nothing is wrong.
+template <>
+struct fmt::formatter<glossa::Shape> : fmt::formatter<std::string> {
+  auto format(const glossa::Shape& shape, format_context& context) const {
+    return fmt::formatter<std::string>::format(glossa::to_string(shape), context);
+  }
+};

@@ -50,13 +50,15 @@ void Bpe::add_merge(std::uint32_t rank) {
   const auto [left, right] = model_.merges[rank];
   const std::string_view a = model_.vocabulary[left], b = model_.vocabulary[right];
   const std::size_t prefix = model_.continuing_subword_prefix.value_or("").size();
-  check(b.size() >= prefix, Code::tokenizer,
-        "{}: model.merges[{}]: {} is shorter than the continuing_subword_prefix {} it is to lose", origin_,
-        rank, quoted(b), quoted(model_.continuing_subword_prefix.value_or("")));
+  // What messages quote is made for them alone: there may be a million merges.
+  if (b.size() < prefix)
+    fail(Code::tokenizer, "{}: model.merges[{}]: {} is shorter than the continuing_subword_prefix {} it is to lose", origin_,
+         rank, quoted(b), quoted(model_.continuing_subword_prefix.value_or("")));
   const std::string joined = std::string(a) + std::string(b.substr(prefix));
   const Token id = model_.vocabulary.find(joined);
-  check(id >= 0, Code::tokenizer, "{}: model.merges[{}]: {} and {} make {}, which is not in the vocabulary",
-        origin_, rank, quoted(a), quoted(b), quoted(joined));
+  if (id < 0)
+    fail(Code::tokenizer, "{}: model.merges[{}]: {} and {} make {}, which is not in the vocabulary", origin_, rank,
+         quoted(a), quoted(b), quoted(joined));
   merged_.push_back(id);
   note_marks(joined);
   const std::uint64_t pair = pair_of(left, right);
@@ -64,8 +66,9 @@ void Bpe::add_merge(std::uint32_t rank) {
   for (;; ++slot) {
     const Slot& s = slots_[slot &= slots_.size() - 1];
     if (s.rank == kNone) break;
-    check(s.pair != pair, Code::tokenizer, "{}: model.merges[{}] and [{}] are the same pair, {} and {}",
-          origin_, s.rank, rank, quoted(a), quoted(b));
+    if (s.pair == pair)
+      fail(Code::tokenizer, "{}: model.merges[{}] and [{}] are the same pair, {} and {}", origin_, s.rank, rank,
+           quoted(a), quoted(b));
   }
   slots_[slot] = {pair, rank};
 }

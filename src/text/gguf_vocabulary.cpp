@@ -44,8 +44,8 @@ class Maker {
           "{}: {} tokenizer.ggml.tokens, {} scores and {} token_type; there must be as many of each",
           from_.origin, count, from_.scores.size(), from_.token_types.size());
     for (std::size_t i = 0; i < count; ++i) {
-      check(!utf8_error(from_.tokens[i]), Code::tokenizer, "{}: tokenizer.ggml.tokens[{}]: {} is not UTF-8",
-            from_.origin, i, quoted(from_.tokens[i]));
+      if (utf8_error(from_.tokens[i]))
+        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}]: {} is not UTF-8", from_.origin, i, quoted(from_.tokens[i]));
       check(from_.tokens[i].size() <= kPieceBytes, Code::tokenizer,
             "{}: tokenizer.ggml.tokens[{}]: {} bytes, at most {} are allowed", from_.origin, i,
             from_.tokens[i].size(), kPieceBytes);
@@ -112,8 +112,9 @@ class Maker {
     Vocabulary made;
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
       const Token known = made.find(text_of(i));
-      check(known < 0, Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}",
-            from_.origin, known, i, quoted(text_of(i)));
+      if (known >= 0)
+        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin, known, i,
+             quoted(text_of(i)));
       made.append(text_of(i));
     }
     return made;

@@ -204,8 +204,9 @@ std::vector<std::pair<Token, Token>> merges_of_scores(const Vocabulary& vocabula
     for (std::size_t at = 0; at < piece.size();) {
       utf8_next(piece, at);
       if (at == piece.size()) break;
-      const Token left = vocabulary.find(piece.substr(0, at)), right = vocabulary.find(piece.substr(at));
-      if (left >= 0 && right >= 0)
+      const Token right = vocabulary.find(piece.substr(at));
+      if (right < 0) continue;
+      if (const Token left = vocabulary.find(piece.substr(0, at)); left >= 0)
         ways.push_back(
             {scores[static_cast<std::size_t>(id)], id, left, right, static_cast<std::uint32_t>(at)});
     }

@@ -27,12 +27,17 @@ class Vocabulary {
   Token count() const { return size() - static_cast<Token>(skipped_.size()); }  // pieces
 
  private:
-  std::size_t slot_of(std::string_view piece) const;  // where it is or would be
+  struct Slot {
+    Token id = -1;           // -1: free
+    std::uint32_t hash = 0;  // its upper half: other pieces are told without a look at their bytes
+  };
+  std::size_t slot_of(std::string_view piece, std::uint64_t hash) const;  // where it is or would be
+  void put(std::string_view piece, Token id);
   void grow();
   std::string bytes_;                // of all pieces, end to end
   std::vector<std::uint64_t> ends_;  // [size + 1] where the piece before ends
   std::vector<Token> skipped_;       // ids without a piece, from the least on
-  std::vector<Token> slots_;         // open addressing, at most half full; -1: free
+  std::vector<Slot> slots_;          // open addressing, at most half full
 };
 
 }  // namespace glossa

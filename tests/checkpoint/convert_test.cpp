@@ -283,7 +283,7 @@ TEST_F(Convert, StoriesInEveryForm) {
   EXPECT_EQ(open_model(folder / "s.bin").tokenizer.encode("Lily's ball, 3 é"),
             source.tokenizer.encode("Lily's ball, 3 é"));
   const Llama2cFile first(bin), last(folder / "s.bin");
-  for (const auto& [name, shape] : plan_of(source).weights) {
+  for (const auto& [name, shape, stored] : plan_of(source).weights) {
     const Tensor a = first.find(name), b = last.find(name);
     EXPECT_EQ(std::memcmp(a.raw(), b.raw(), a.bytes()), 0) << name;
   }

@@ -26,5 +26,16 @@ TEST(ChatPrompt, J23OnlyTheTemplateWritesSpecialTokens) {
   EXPECT_THAT(chat_prompt(letters(), t, kMessages, {}, true), testing::ElementsAre(5, 0, 6, 1, 5, 2, 5));
 }
 
+TEST(ChatPrompt, J23ASpecialTokenOfOneCharacterIsLeftOut) {
+  const Tokenizer short_name = Tokenizer::parse(R"({"version": "1.0", "truncation": null, "padding": null,
+    "added_tokens": [{"id": 2, "content": "e", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+    "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+    "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+              "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {"a": 0, "b": 1}, "merges": []}})", "short");
+  const ChatTemplate t = ChatTemplate::parse("{{ messages[0].content }}e");
+  const OrderedJson messages = OrderedJson::parse(R"([{"role": "user", "content": "aeebe"}])");
+  EXPECT_THAT(chat_prompt(short_name, t, messages, {}), testing::ElementsAre(0, 1, 2));
+}
+
 }  // namespace
 }  // namespace glossa::test

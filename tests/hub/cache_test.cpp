@@ -7,6 +7,7 @@
 #include "hub/pull.h"
 #include "hub/settings.h"
 #include "support/error_of.h"
+#include "support/environment.h"
 #include "support/in_folder.h"
 
 namespace glossa {
@@ -16,23 +17,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-// Variables of the environment, as they were before when it goes.
-class Environment {
- public:
-  void set(const std::string& name, const char* value) {
-    const char* const before = std::getenv(name.c_str());
-    if (!saved_.contains(name)) saved_[name] = before ? std::optional<std::string>(before) : std::nullopt;
-    value ? setenv(name.c_str(), value, 1) : unsetenv(name.c_str());
-  }
-  ~Environment() {
-    for (const auto& [name, value] : saved_)
-      value ? setenv(name.c_str(), value->c_str(), 1) : unsetenv(name.c_str());
-  }
-
- private:
-  std::map<std::string, std::optional<std::string>> saved_;
-};
 
 class HubCacheTest : public InFolder {
  protected:
@@ -44,8 +28,6 @@ class HubCacheTest : public InFolder {
           "HF_HUB_DISABLE_IMPLICIT_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR"})
       environment.set(name, nullptr);
     environment.set("HOME", folder.c_str());
-    environment.set("HF_HUB_CACHE", (folder / "cache").c_str());
-    environment.set("HF_HUB_CACHE", nullptr);
   }
   // As the library writes it.
   void cached(const std::string& model, const std::string& commit,
@@ -233,8 +215,8 @@ class WithPython : public HubCacheTest {
 TEST_F(WithPython, FindsWhatIsWrittenHere) {
   HubSettings settings{.cache = folder / "cache", .endpoint = "", .token = ""};
   const RepositoryName name = RepositoryName::parse("org/name");
-  import_file(settings, name, put("config.json", "{\"model_type\": \"llama\"}"), "");
-  const PulledModel model = import_file(settings, name, put("model-Q8_0.gguf", "weights"), "");
+  import_file(HubCache(settings.cache), name, put("config.json", "{\"model_type\": \"llama\"}"), "");
+  const PulledModel model = import_file(HubCache(settings.cache), name, put("model-Q8_0.gguf", "weights"), "");
   EXPECT_TRUE(runs(R"(
 import huggingface_hub as hub
 path = hub.snapshot_download("org/name", local_files_only=True)

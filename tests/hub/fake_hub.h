@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "hub/settings.h"
 #include "server.h"
+#include "support/environment.h"
 #include "support/in_folder.h"
 
 namespace glossa::test {
@@ -103,7 +104,7 @@ class WithHub : public InFolder {
     InFolder::SetUp();
     for (const char* name :
          {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"})
-      unsetenv(name);
+      environment.set(name, nullptr);
     settings.cache = folder / "cache";
     settings.endpoint = hub.endpoint.url();
     settings.patience.pause = std::chrono::milliseconds(1);
@@ -119,6 +120,7 @@ class WithHub : public InFolder {
     for (const Request& r : server.requests()) n += r.target.find(part) != r.target.npos;
     return n;
   }
+  Environment environment;
   FakeHub hub;
   HubSettings settings;
 };

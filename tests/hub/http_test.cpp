@@ -18,12 +18,9 @@ class Http : public InFolder {
     InFolder::SetUp();
     for (const char* name : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY",
                              "all_proxy", "NO_PROXY", "no_proxy"})
-      unsetenv(name);
+      environment.set(name, nullptr);
   }
-  void TearDown() override {
-    unsetenv("HTTP_PROXY"), unsetenv("NO_PROXY");
-    InFolder::TearDown();
-  }
+  Environment environment;
   HttpResponse get(const std::string& url) {
     body.clear();
     HttpClient client(settings, [] { return false; });
@@ -105,13 +102,13 @@ TEST_F(Http, ACertificateOfNobodyIsRefused) {
 
 TEST_F(Http, TheTokenIsNotSentInClearToAnotherMachine) {
   Server proxy([](const Request&, Connection& out) { out.reply(200, "", "by proxy"); });
-  setenv("HTTP_PROXY", proxy.url().c_str(), 1);
+  environment.set("HTTP_PROXY", proxy.url().c_str());
   settings.endpoint = "http://hub.invalid";
   EXPECT_EQ(get("http://hub.invalid/x").status, 200);
   EXPECT_EQ(body, "by proxy");
   EXPECT_EQ(proxy.requests()[0].target, "http://hub.invalid/x");
   EXPECT_EQ(proxy.requests()[0].header("authorization"), "");
-  setenv("NO_PROXY", "hub.invalid", 1);
+  environment.set("NO_PROXY", "hub.invalid");
   EXPECT_NE(get("http://hub.invalid/x").failure, "");
   EXPECT_EQ(proxy.requests().size(), 1u);
 }
@@ -119,7 +116,7 @@ TEST_F(Http, TheTokenIsNotSentInClearToAnotherMachine) {
 TEST_F(Http, ATokenForThisMachineGoesThroughNoProxy) {
   Server proxy([](const Request&, Connection& out) { out.reply(200, "", "by proxy"); });
   Server server([](const Request&, Connection& out) { out.reply(200, "", "itself"); });
-  setenv("HTTP_PROXY", proxy.url().c_str(), 1);
+  environment.set("HTTP_PROXY", proxy.url().c_str());
   settings.endpoint = server.url();
   EXPECT_EQ(get(server.url()).status, 200);
   EXPECT_EQ(body, "itself");

@@ -425,23 +425,23 @@ TEST_F(Pull, AFileOfThisMachineIsPutThereWithItsDigest) {
   const fs::path file = put("own-Q8_0.gguf", "weights");
   const std::string digest = sha256(as_bytes("weights"));
   const RepositoryName name = RepositoryName::parse("own/model");
-  EXPECT_THAT(error_of([&] { import_file(settings, name, file, std::string(64, '0')); }),
+  EXPECT_THAT(error_of([&] { import_file(HubCache(settings.cache), name, file, std::string(64, '0')); }),
               AllOf(StartsWith("E3501"), HasSubstr(digest)));
   EXPECT_TRUE(HubCache(settings.cache).list().empty());
-  const PulledModel model = import_file(settings, name, file, digest);
+  const PulledModel model = import_file(HubCache(settings.cache), name, file, digest);
   EXPECT_EQ(read_file(model.path), "weights");
   EXPECT_EQ(cached_model(HubCache(settings.cache), ModelName::parse("own/model")), model.path);
-  import_file(settings, name, put("config.json", "{}"), "");
+  import_file(HubCache(settings.cache), name, put("config.json", "{}"), "");
   const auto all = HubCache(settings.cache).list();
   ASSERT_EQ(all.size(), 1u);  // one snapshot, with both
   EXPECT_EQ(all[0].files.size(), 2u);
   EXPECT_THAT(all[0].refs, ElementsAre("main"));
-  EXPECT_EQ(import_file(settings, name, file, digest).commit, all[0].commit);  // again is nothing new
+  EXPECT_EQ(import_file(HubCache(settings.cache), name, file, digest).commit, all[0].commit);  // again is nothing new
 }
 
 TEST_F(Pull, AFileOfThisMachineIsNotPutIntoACommitOfTheHub) {
   pulled();
-  EXPECT_THAT(error_of([&] { import_file(settings, RepositoryName::parse("org/name"), put("x", "y"), ""); }),
+  EXPECT_THAT(error_of([&] { import_file(HubCache(settings.cache), RepositoryName::parse("org/name"), put("x", "y"), ""); }),
               AllOf(StartsWith("E2003"), HasSubstr(kCommit)));
 }
 

@@ -47,6 +47,14 @@ TEST_F(ChatCommand, TheTemplateMayBeAnother) {
   EXPECT_EQ(endless.status, 5) << endless.err;
 }
 
+TEST_F(ChatCommand, AnAnswerHasAToken) {
+  refused("glossa chat -m model -p abc -n 0 < /dev/null", 2, {"--predict 0"});
+}
+
+TEST_F(ChatCommand, WithoutATerminalEachLineIsAMessage) {
+  EXPECT_EQ(shell("printf '/clear\\n' | glossa chat -m model -n 2 --temp 0").status, 0);
+}
+
 TEST_F(ChatCommand, AFullContextIsSaidOrForgotten) {
   const std::string lines = "printf 'aaaaaaaaaa\\nbbbbbbbbbb\\ncccccccccc\\n' | glossa chat -m model -n 2 --temp 0 -c 32";
   const Outcome full = shell(lines);
@@ -56,7 +64,7 @@ TEST_F(ChatCommand, AFullContextIsSaidOrForgotten) {
 }
 
 TEST_F(ChatCommand, InATerminalThereAreCommandsAndHistory) {
-  const std::string typed = "hello\\n/undo\\n/undo\\n\\\"\\\"\\\"\\nab\\ncd\\\"\\\"\\\"\\n/save kept.json\\n/clear\\n/load kept.json\\n/retry\\n/no\\n/exit\\n";
+  const std::string typed = "hello\\n/undo\\n/undo\\n\\\"\\\"\\\"\\nab\\ncd\\\"\\\"\\\"\\n/save kept.json\\n/clear \\n/load kept.json\\n/retry\\n/no\\n/exit\\n";
   const Outcome o = shell("export HOME=$PWD XDG_STATE_HOME= TERM=xterm; (sleep 0.5; printf \"" + typed +
                           "\"; sleep 1) | script -qec '" GLOSSA_PROGRAM " chat -m model -n 3 --temp 0' /dev/null");
   EXPECT_EQ(o.status, 0) << o.out;

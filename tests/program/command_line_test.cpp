@@ -241,7 +241,8 @@ TEST_F(CommandLine, K14_ManyArgumentsAndArgumentsThatLookLikeOptions) {
 
 TEST_F(CommandLine, K15_HelpNeedsNothing) {
   for (const char* command : {"", "train", "translate", "score", "tokenizer", "tokenizer train", "tokenizer encode", "tokenizer decode", "inspect",
-                              "data", "data preview", "pull", "models", "models rm", "doctor", "bench", "bench train", "bench translate", "bench ops", "completion"}) {
+                              "data", "data preview", "pull", "models", "models rm", "doctor", "bench", "bench train", "bench translate", "bench ops", "bench model", "generate", "chat", "perplexity", "template",
+                              "convert", "verify", "completion"}) {
     const Outcome o = shell(std::string("glossa ") + command + " --help");
     EXPECT_EQ(o.status, 0) << command;
     EXPECT_THAT(o.out, HasSubstr("Usage: glossa")) << command;

@@ -43,6 +43,18 @@ TEST_F(ConvertCommand, WritesAndVerifies) {
   EXPECT_THAT(strict.out, HasSubstr("perplexity"));
 }
 
+TEST_F(ConvertCommand, AnotherTokenizerIsWritten) {
+  ASSERT_EQ(shell("cp -r model letters && sed -i \"s/\\\"a\\\": 0/\\\"a\\\": 1/; s/\\\"b\\\": 1/\\\"b\\\": 0/\" letters/tokenizer.json").status, 0);
+  const std::string ids = shell("echo cab | glossa tokenizer encode -m letters").out;
+  ASSERT_NE(ids, shell("echo cab | glossa tokenizer encode -m model").out);
+  for (const std::string& line : {"glossa -q convert model with.d --tokenizer letters --format directory", "glossa -q convert model with.gguf --tokenizer letters",
+                                  "glossa -q convert with.gguf model.gguf --tokenizer model >/dev/null && glossa -q convert model.gguf again.gguf --tokenizer letters"}) {
+    const std::string out = line.find("again") != line.npos ? "again.gguf" : line.find("with.d") != line.npos ? "with.d" : "with.gguf";
+    const Outcome o = shell(line + " >/dev/null && echo cab | glossa tokenizer encode -m " + out);
+    EXPECT_EQ(o.out, ids) << line << o.err;
+  }
+}
+
 TEST_F(ConvertCommand, VocabulariesThatDiffer) {
   ASSERT_EQ(
       shell("cp -r model other && sed -i 's/\"a\": 0/\"a\": 1/; s/\"b\": 1/\"b\": 0/' other/tokenizer.json")

@@ -50,6 +50,7 @@ TEST_F(HubCommands, APulledModelIsUsedByItsName) {
     const auto head = [](const std::string& s) { return s.substr(0, s.find("\"seconds\"")); };
     EXPECT_EQ(head(by_name.out), head(by_path.out)) << command;
   }
+  EXPECT_EQ(run("glossa convert org/name by_name.gguf && glossa verify org/name by_name.gguf --text abc").status, 0);
   const Json list = Json::parse(run("glossa models --json").out);
   ASSERT_EQ(list.size(), 1u);
   EXPECT_EQ(list[0]["name"], "org/name");

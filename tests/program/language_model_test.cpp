@@ -16,17 +16,7 @@ class LanguageModel : public Shell {
  protected:
   static void SetUpTestSuite() {
     make_folder();
-    fs::create_directory(folder() / "model");
-    for (const char* name : {"config.json", "model.safetensors"})
-      fs::copy_file(fs::path(GLOSSA_SOURCE_DIR) / "tests/golden/llama" / name, folder() / "model" / name);
-    std::string vocabulary;
-    for (int i = 0; i < 31; ++i) vocabulary += fmt::format(R"({}"{}": {})", i ? ", " : "", i < 26 ? std::string(1, static_cast<char>('a' + i)) : fmt::format("<{}>", i), i);
-    put("model/tokenizer.json",
-        fmt::format(R"({{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-          "pre_tokenizer": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}},
-          "post_processor": null, "decoder": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}},
-          "model": {{"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
-                     "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {{{}}}, "merges": []}}}})", vocabulary));
+    put_letters_model();
   }
   static Json json(const std::string& line) {
     const Outcome o = shell(line);
