@@ -6,6 +6,7 @@
 
 #include "app/causal.h"
 #include "app/command.h"
+#include "app/drafting.h"
 #include "app/line_editor.h"
 #include "app/sampling_options.h"
 #include "app/values.h"
@@ -24,6 +25,7 @@ struct Options {
   std::int32_t predict = -1;
   bool parse_special = false, forget = false;
   EngineOptions engine;
+  DraftOptions draft;
   SamplingConfig sampling;
 };
 
@@ -78,7 +80,8 @@ class Chat {
         template_(template_of(o, source)),
         loaded_(load_causal_model(source)),
         breaks_(sequence_breaks(loaded_.tokenizer, o.sampling)),
-        engine_(*loaded_.model, breaks_, o.engine) {
+        drafter_(make_drafter(o.draft, loaded_.tokenizer, 1)),
+        engine_(*loaded_.model, breaks_, with_drafter(o.engine, drafter_.get())) {
     chat_options_.add_generation_prompt = true;
     if (!o.kwargs.empty()) chat_options_.chat_template_kwargs = parse_ordered_json(o.kwargs, "--chat-template-kwargs");
     for (const std::string& line : loaded_.notes) note(line);
@@ -128,12 +131,13 @@ class Chat {
 
   // What was read and written so far, for a last line.
   std::string speed() const {
-    return fmt::format("{} tokens read{}, {} written{}", engine_.counts().prompt,
+    return fmt::format("{} tokens read{}, {} written{}{}", engine_.counts().prompt,
                        engine_.counts().shared ? fmt::format(" ({} more were known)", engine_.counts().shared) : "", written_,
                        written_ > answers_ ? fmt::format(": {:.1f} tokens/s read, {:.1f} tokens/s written",
                                                          static_cast<double>(engine_.counts().prompt) / reading_,
                                                          static_cast<double>(written_ - answers_) / writing_)
-                                           : "");
+                                           : "",
+                       guesses_said(engine_.counts()));
   }
 
  private:
@@ -205,6 +209,7 @@ class Chat {
   ChatTemplate template_;
   LoadedCausalModel loaded_;
   std::function<bool(std::int32_t)> breaks_;
+  std::unique_ptr<Drafter> drafter_;
   Engine engine_;
   ChatOptions chat_options_;
   OrderedJson messages_;
@@ -297,6 +302,7 @@ void add_chat(CLI::App& program) {
   c->add_option("--chat-template-kwargs", o->kwargs, "Further variables of the template, as '{\"enable_thinking\": false}'")->type_name("JSON");
   c->add_flag("--parse-special", o->parse_special, "Names of special tokens in messages are these tokens");
   add_threads_option(*c);
+  add_draft_options(*c, o->draft, o->engine);
   add_sampling_options(*c, o->sampling);
   c->footer(
       "Without a terminal, each line of standard input is a message.\n"

@@ -6,6 +6,7 @@
 
 #include "app/causal.h"
 #include "app/command.h"
+#include "app/drafting.h"
 #include "app/sampling_options.h"
 #include "app/values.h"
 #include "base/error.h"
@@ -23,6 +24,7 @@ struct Options {
   bool json = false, ignore_eos = false, no_special = false, special = false;
   std::vector<std::string> stop;
   EngineOptions engine;
+  DraftOptions draft;
   SamplingConfig sampling;
 };
 
@@ -86,7 +88,8 @@ void run(const Options& o) {
   const LoadedCausalModel loaded = load_causal(o.model);
   const double load_seconds = seconds_since(started);
   const std::function<bool(std::int32_t)> breaks = sequence_breaks(loaded.tokenizer, o.sampling);
-  Engine engine(*loaded.model, breaks, o.engine);
+  const std::unique_ptr<Drafter> drafter = make_drafter(o.draft, loaded.tokenizer, o.engine.sequences);
+  Engine engine(*loaded.model, breaks, with_drafter(o.engine, drafter.get()));
   std::vector<Job> jobs;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     GenerateRequest request{.index = i, .prompt = loaded.tokenizer.encode(prompts[i], !o.no_special), .sampling = o.sampling,
@@ -140,12 +143,13 @@ void run(const Options& o) {
   out.flush();
   // With one sequence, all before the first token was reading and all after it was writing.
   const double writing = seconds - first_seconds;
-  note(fmt::format("{} tokens read{}, {} written in {:.2f} s{}", n.prompt, n.shared ? fmt::format(" and {} shared", n.shared) : "", n.generated,
+  note(fmt::format("{} tokens read{}, {} written in {:.2f} s{}{}", n.prompt, n.shared ? fmt::format(" and {} shared", n.shared) : "", n.generated,
                    seconds,
                    jobs.size() == 1 && n.generated > 1
                        ? fmt::format(": {:.1f} tokens/s read, {:.1f} tokens/s written", static_cast<double>(n.prompt) / first_seconds,
                                      static_cast<double>(n.generated - 1) / writing)
-                       : ""));
+                       : "",
+                   guesses_said(n)));
 }
 
 }  // namespace
@@ -169,6 +173,7 @@ void add_generate(CLI::App& program) {
   c->add_option("--logprobs,--n-probs", o->log_probabilities, "With --json: log-probabilities of each token and of the N likeliest")
       ->type_name("N")->check(whole_number(0, 1000))->capture_default_str();
   add_threads_option(*c);
+  add_draft_options(*c, o->draft, o->engine);
   add_sampling_options(*c, o->sampling);
   c->footer(
       "Examples:\n"

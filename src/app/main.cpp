@@ -44,9 +44,9 @@ void reopen_closed_streams() {
     if (fcntl(fd, F_GETFD) < 0) [[maybe_unused]] const int opened = open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
 }
 
-// sacreBLEU spells these long options with one dash, and users' fingers know them so.
+// sacreBLEU and llama.cpp spell these long options with one dash, and users' fingers know them so.
 std::vector<std::string> with_long_dashes(int argc, char** argv) {
-  static const char* kSpellings[] = {"-np", "-lc", "-tok", "-sl", "-nw", "-sh", "-bs", "-sm"};
+  static const char* kSpellings[] = {"-np", "-md", "-lc", "-tok", "-sl", "-nw", "-sh", "-bs", "-sm"};
   std::vector<std::string> words;
   for (int i = 1; i < argc; ++i) {
     std::string word = argv[i];

@@ -95,9 +95,48 @@ void Engine::shift(Sequence& s) {
   release(gone);
 }
 
-// Logits after the last token of those sequences that have no more tokens to read; they become `chosen`.
-Tensor Engine::logits_of(std::vector<Sequence*>& chosen) {
+// Drafts of the sequences that wait for one token only, as far as steps have room.
+void Engine::guess() {
+  if (!options_.drafter) return;
+  std::vector<Drafter::Text> texts;
+  std::vector<Sequence*> whose;
+  std::int64_t room = options_.batch_tokens - static_cast<std::int64_t>(active_.size());
+  for (Sequence& s : active_) {
+    const auto size = static_cast<std::int64_t>(s.tokens.size());
+    std::int64_t most = std::min({s.reach, room, options_.context - size - 1});
+    if (s.request.max_new_tokens > 0) most = std::min<std::int64_t>(most, s.request.max_new_tokens - s.generated - 1);
+    if (s.tokens.size() - s.rows.size() != 1 || most <= 0) continue;
+    room -= most;
+    texts.push_back({s.tokens, most});
+    whose.push_back(&s);
+  }
+  if (texts.empty()) return;
+  options_.drafter->guess(texts);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    std::vector<std::int32_t>& guess = texts[i].guess;
+    // A draft model may have more tokens than the model.
+    const auto unknown = [this](std::int32_t token) { return token < 0 || token >= model_.vocabulary(); };
+    guess.erase(std::find_if(guess.begin(), guess.end(), unknown), guess.end());
+    whose[i]->guess = std::move(guess);
+  }
+}
+
+// Logits after the last token of those sequences that have no more tokens to read, and after the tokens guessed for them;
+// they take their turns.
+Tensor Engine::logits_of(std::vector<Turn>& turns) {
   std::vector<std::int32_t> ids, positions, lengths, new_rows, counts, past_rows, past_counts, last;
+  const auto read = [&](Sequence& s, std::int32_t token, std::int64_t length) {
+    ids.push_back(token);
+    positions.push_back(static_cast<std::int32_t>(s.rows.size()));
+    lengths.push_back(static_cast<std::int32_t>(length));
+    s.rows.push_back(cache_.take());
+    new_rows.push_back(s.rows.back());
+  };
+  const auto end_piece = [&](const Sequence& s, std::int64_t count) {
+    counts.push_back(static_cast<std::int32_t>(count));
+    past_rows.insert(past_rows.end(), s.rows.begin(), s.rows.end());
+    past_counts.push_back(static_cast<std::int32_t>(s.rows.size()));
+  };
   // Single tokens first: prompts fill what is left of the step.
   std::int64_t room = options_.batch_tokens;
   std::vector<Sequence*> order;
@@ -109,22 +148,24 @@ Tensor Engine::logits_of(std::vector<Sequence*>& chosen) {
     const auto known = static_cast<std::int64_t>(s->rows.size()), wanted = static_cast<std::int64_t>(s->tokens.size()) - known;
     // Prompts are cut at the same places whatever else there is to do, so that results are the same.
     const std::int64_t count = std::min(wanted, options_.batch_tokens - known % options_.batch_tokens);
-    if (count > room && !ids.empty()) continue;
-    room -= count;
-    for (std::int64_t t = known; t < known + count; ++t) {
-      ids.push_back(s->tokens[t]);
-      positions.push_back(static_cast<std::int32_t>(t));
-      lengths.push_back(static_cast<std::int32_t>(known + count));
-      s->rows.push_back(cache_.take());
-      new_rows.push_back(s->rows.back());
+    if (count > room && !ids.empty()) {
+      s->guess.clear();
+      continue;
     }
-    counts.push_back(static_cast<std::int32_t>(count));
-    past_rows.insert(past_rows.end(), s->rows.begin(), s->rows.end());
-    past_counts.push_back(static_cast<std::int32_t>(s->rows.size()));
+    room -= count + static_cast<std::int64_t>(s->guess.size());
+    for (std::int64_t t = known; t < known + count; ++t) read(*s, s->tokens[t], known + count);
+    end_piece(*s, count);
     if (s->generated == 0) counts_.prompt += static_cast<std::uint64_t>(count);
     if (count < wanted) continue;
-    chosen.push_back(s);
+    turns.push_back({s, static_cast<std::int64_t>(last.size())});
     last.push_back(static_cast<std::int32_t>(ids.size()) - 1);
+    // Each of the guessed tokens is a sequence of its own here, so that its logits are, to the last bit, those that it would
+    // have if it were read alone.
+    for (const std::int32_t token : s->guess) {
+      read(*s, token, static_cast<std::int64_t>(s->rows.size()) + 1);
+      end_piece(*s, 1);
+      last.push_back(static_cast<std::int32_t>(ids.size()) - 1);
+    }
   }
   const CausalInput in{.tokens = {Tensor::of(ids), Sequences::of_lengths(counts)},
                        .positions = Tensor::of(positions),
@@ -133,7 +174,7 @@ Tensor Engine::logits_of(std::vector<Sequence*>& chosen) {
                        .new_rows = Tensor::of(new_rows),
                        .past = {Sequences::of_lengths(past_counts), Tensor::of(past_rows)}};
   Tensor hidden = model_.hidden(in);
-  if (chosen.empty()) return {};
+  if (turns.empty()) return {};
   if (last.size() < ids.size()) {
     Tensor some = hidden.like({static_cast<std::int64_t>(last.size()), hidden.cols()});
     Backend::of(hidden.device()).gather_rows(hidden, Tensor::of(last), some);
@@ -142,42 +183,67 @@ Tensor Engine::logits_of(std::vector<Sequence*>& chosen) {
   return model_.logits(hidden).to(DType::f32);
 }
 
+GenerateEvent Engine::choose(Sequence& s, std::span<float> logits, const Sampling::Summary& summary) const {
+  check(std::isfinite(summary.log_sum), Code::nonfinite,
+        "text {}: the logits after {} tokens are not finite numbers: the weights are damaged", s.request.index, s.tokens.size());
+  GenerateEvent event{.index = s.request.index, .chosen = s.sampling.choose(logits, summary, s.request.best)};
+  const std::vector<std::int32_t>& stops = s.request.stop_tokens;
+  s.tokens.push_back(event.chosen.token);
+  ++s.generated;
+  if (std::find(stops.begin(), stops.end(), event.chosen.token) != stops.end())
+    event.finish = Finish::stop;
+  else if (s.generated == s.request.max_new_tokens || (full(s) && !options_.shift))
+    event.finish = Finish::length;
+  return event;
+}
+
+// After its turn: gives up the rows of wrong guesses, and makes room or leaves.
+void Engine::settle(Turn& turn) {
+  Sequence& s = *turn.sequence;
+  counts_.generated += turn.events.size();
+  if (const auto guessed = static_cast<std::int64_t>(s.guess.size()); guessed > 0) {
+    const auto right = static_cast<std::int64_t>(turn.events.size()) - 1;
+    counts_.guessed += static_cast<std::uint64_t>(guessed), counts_.right += static_cast<std::uint64_t>(right);
+    s.reach = right == guessed ? std::min(2 * s.reach, options_.draft_max) : right + 1;
+    std::vector<std::int32_t> wrong(s.rows.begin() + static_cast<std::ptrdiff_t>(s.tokens.size()) - 1, s.rows.end());
+    s.rows.resize(s.tokens.size() - 1);
+    release(wrong);
+    s.guess.clear();
+  }
+  if (turn.events.back().finish != Finish::no)
+    keep(s);
+  else if (full(s))
+    shift(s);
+}
+
 void Engine::step(std::vector<GenerateEvent>& events) {
   admit();
   if (active_.empty()) return;
   ++counts_.steps;
-  std::vector<Sequence*> chosen;
-  const Tensor logits = logits_of(chosen);
-  const auto rows = static_cast<std::int64_t>(chosen.size());
-  if (rows == 0) return;
+  guess();
+  std::vector<Turn> turns;
+  const Tensor logits = logits_of(turns);
+  if (turns.empty()) return;
+  const std::int64_t rows = logits.rows();
   Tensor largest = logits.like({rows, 1}), most_likely = Tensor::empty({rows, 1}, DType::i32, logits.device()), log_sums = logits.like({rows});
   Backend::of(logits.device()).top_k(logits, 1, largest, most_likely, log_sums);
-  std::vector<Chosen> tokens(chosen.size());
-  parallel_for(rows, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(static_cast<std::int64_t>(turns.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const float log_sum = log_sums.data<float>()[i];
-      Sequence& s = *chosen[static_cast<std::size_t>(i)];
-      check(std::isfinite(log_sum), Code::nonfinite, "text {}: the logits after {} tokens are not finite numbers: the weights are damaged",
-            s.request.index, s.tokens.size());
-      const std::span<float> row(logits.data<float>() + i * logits.cols(), static_cast<std::size_t>(logits.cols()));
-      tokens[static_cast<std::size_t>(i)] = s.sampling.choose(row, {most_likely.data<std::int32_t>()[i], log_sum}, s.request.best);
+      Turn& turn = turns[static_cast<std::size_t>(i)];
+      const std::vector<std::int32_t>& guess = turn.sequence->guess;
+      // As long as what was guessed is what is chosen.
+      for (std::size_t g = 0;; ++g) {
+        const std::int64_t r = turn.first + static_cast<std::int64_t>(g);
+        const std::span<float> row(logits.data<float>() + r * logits.cols(), static_cast<std::size_t>(logits.cols()));
+        turn.events.push_back(choose(*turn.sequence, row, {most_likely.data<std::int32_t>()[r], log_sums.data<float>()[r]}));
+        const GenerateEvent& event = turn.events.back();
+        if (g == guess.size() || event.finish != Finish::no || event.chosen.token != guess[g]) break;
+      }
     }
   });
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
-    Sequence& s = *chosen[i];
-    GenerateEvent event{.index = s.request.index, .chosen = std::move(tokens[i])};
-    const std::vector<std::int32_t>& stops = s.request.stop_tokens;
-    s.tokens.push_back(event.chosen.token);
-    ++s.generated, ++counts_.generated;
-    const bool full = static_cast<std::int64_t>(s.tokens.size()) >= options_.context;
-    if (std::find(stops.begin(), stops.end(), event.chosen.token) != stops.end())
-      event.finish = Finish::stop;
-    else if (s.generated == s.request.max_new_tokens || (full && !options_.shift))
-      event.finish = Finish::length;
-    else if (full)
-      shift(s);
-    events.push_back(std::move(event));
-    if (events.back().finish != Finish::no) keep(s);
+  for (Turn& turn : turns) {
+    settle(turn);
+    std::move(turn.events.begin(), turn.events.end(), std::back_inserter(events));
   }
   std::erase_if(active_, [](const Sequence& s) { return s.tokens.empty(); });
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "generate/drafter.h"
 #include "generate/sampling.h"
 #include "nn/causal.h"
 
@@ -41,6 +42,9 @@ struct EngineOptions {
   // on, instead of ending with Finish::length.
   bool shift = false;
   std::int64_t keep = 0;
+  // Guesses tokens ahead, of a text as many as guesses were right lately, and `draft_max` at most. Must outlive the engine.
+  Drafter* drafter = nullptr;
+  std::int64_t draft_max = 16;
 };
 
 class Engine {
@@ -58,6 +62,7 @@ class Engine {
 
   struct Counts {
     std::uint64_t prompt = 0, shared = 0, generated = 0, steps = 0;  // tokens computed, taken from the cache, generated
+    std::uint64_t guessed = 0, right = 0;                            // tokens of drafts, and those that were kept
   };
   const Counts& counts() const { return counts_; }
 
@@ -66,7 +71,15 @@ class Engine {
     GenerateRequest request;
     Sampling sampling;
     std::vector<std::int32_t> tokens, rows;  // rows: of the tokens that are in the cache
+    std::vector<std::int32_t> guess = {};    // of this step: read after `tokens`
+    std::int64_t reach = 1;                  // tokens to guess
     std::int32_t generated = 0;
+  };
+  // A sequence whose next tokens a step gives: after its last token and after each one guessed.
+  struct Turn {
+    Sequence* sequence;
+    std::int64_t first;  // row of the logits
+    std::vector<GenerateEvent> events = {};
   };
   struct Kept {
     std::vector<std::int32_t> tokens, rows;
@@ -77,7 +90,11 @@ class Engine {
   void release(std::vector<std::int32_t>& rows);
   void keep(Sequence& sequence);
   void shift(Sequence& sequence);
-  Tensor logits_of(std::vector<Sequence*>& chosen);
+  bool full(const Sequence& sequence) const { return static_cast<std::int64_t>(sequence.tokens.size()) >= options_.context; }
+  void guess();
+  Tensor logits_of(std::vector<Turn>& turns);
+  GenerateEvent choose(Sequence& sequence, std::span<float> logits, const Sampling::Summary& summary) const;
+  void settle(Turn& turn);
 
   const CausalModel& model_;
   const std::function<bool(std::int32_t)>* breaks_;

@@ -19,7 +19,7 @@ constexpr std::string_view kIndifferent[] = {
     "architectures", "transformers_version", "torch_dtype", "dtype", "is_encoder_decoder", "is_decoder", "use_cache",
     "num_hidden_layers", "hidden_size", "num_attention_heads", "encoder_layerdrop", "decoder_layerdrop", "layerdrop",
     "static_position_embeddings", "normalize_before", "normalize_embedding", "add_final_layer_norm", "add_bias_logits",
-    "extra_pos_embeddings", "bos_token_id", "sep_token_id", "forced_eos_token_id", "force_bos_token_to_be_generated",
+    "extra_pos_embeddings", "bos_token_id", "sep_token_id", "unk_token_id", "forced_eos_token_id", "force_bos_token_to_be_generated",
     "bad_words_ids", "num_beams", "max_length", "min_length", "length_penalty", "no_repeat_ngram_size", "early_stopping",
     "do_sample", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "diversity_penalty", "num_beam_groups",
     "num_return_sequences", "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty", "suppress_tokens",

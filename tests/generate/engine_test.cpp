@@ -7,6 +7,7 @@
 #include <set>
 
 #include "checkpoint/tensor_directory.h"
+#include "generate/draft_model.h"
 #include "models/all.h"
 #include "support/error_of.h"
 
@@ -174,6 +175,127 @@ TEST(Engine, ReportsLikelyTokens) {
   EXPECT_NEAR(sum, 1, 1e-5);
   EXPECT_EQ(chosen.best[0].first, chosen.token);
   EXPECT_FLOAT_EQ(chosen.best[0].second, chosen.log_probability);
+}
+
+// Guesses what it was told, with mistakes at every so many tokens.
+class Teller final : public Drafter {
+ public:
+  Teller(Ids whole, std::size_t right) : whole_(std::move(whole)), right_(right) {}
+  void guess(std::span<Text> texts) override {
+    for (Text& text : texts)
+      for (std::size_t t = text.tokens.size(); t < whole_.size() && std::ssize(text.guess) < text.most; ++t)
+        text.guess.push_back(asked_++ % (right_ + 1) == right_ ? (whole_[t] + 1) % 31 : whole_[t]);
+  }
+
+ private:
+  Ids whole_;
+  std::size_t right_, asked_ = 0;
+};
+
+class Speculation : public testing::TestWithParam<const char*> {};
+
+// With tokens drawn by chance as well: the numbers drawn are keyed by their places in the text.
+TEST_P(Speculation, TextsAreTheSameToTheLastBitWhateverIsGuessed) {
+  const Causal c(GetParam());
+  const SamplingConfig drawn{.temp = 1.2, .repeat_penalty = 1.1, .seed = 3};
+  for (const SamplingConfig& sampling : {greedy(), drawn}) {
+    const auto submit = [&](Engine& engine) {
+      for (std::uint64_t i = 0; i < 3; ++i)
+        engine.submit({.index = i, .prompt = prompt(3 + i, static_cast<std::int32_t>(i)), .sampling = sampling, .max_new_tokens = 8});
+    };
+    Engine plain(*c.model, kNothingBreaks);
+    submit(plain);
+    const auto expected = run(plain);
+    Ids whole = prompt(3, 0);
+    whole.insert(whole.end(), expected.at(0).tokens.begin(), expected.at(0).tokens.end());
+    for (const std::size_t right : {0, 1, 3, 100}) {
+      Teller teller(whole, right);
+      Engine engine(*c.model, kNothingBreaks, {.batch_tokens = 9, .drafter = &teller});
+      submit(engine);
+      const auto found = run(engine);
+      for (std::uint64_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(found.at(i).tokens, expected.at(i).tokens) << right;
+        EXPECT_EQ(found.at(i).log_probabilities, expected.at(i).log_probabilities) << right;
+        EXPECT_EQ(found.at(i).finish, expected.at(i).finish);
+      }
+      if (right == 0) EXPECT_LT(engine.counts().right, engine.counts().guessed);
+      if (right > 0) EXPECT_GT(engine.counts().right, 0u);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Speculation, testing::Values("gpt2", "llama", "mistral", "gemma3", "qwen3"));
+
+TEST(Engine, RightGuessesSaveSteps) {
+  const Causal c("llama");
+  Ids whole = prompt(4, 2);
+  const Ids all = by_whole_passes(*c.model, whole, 12);
+  whole.insert(whole.end(), all.begin(), all.end());
+  Teller teller(whole, 1000);
+  Engine engine(*c.model, kNothingBreaks, {.drafter = &teller, .draft_max = 4});
+  engine.submit({.index = 1, .prompt = prompt(4, 2), .sampling = greedy(), .max_new_tokens = 12});
+  EXPECT_EQ(run(engine).at(1).tokens, all);
+  EXPECT_EQ(engine.counts().steps, 5u);  // the prompt and 1, then 1 + 1, 2 + 1, 4 + 1, and what is left
+  EXPECT_EQ(engine.counts().right, engine.counts().guessed);
+  // A stop token among right guesses ends the text.
+  Engine stopping(*c.model, kNothingBreaks, {.drafter = &teller});
+  stopping.submit({.index = 1, .prompt = prompt(4, 2), .sampling = greedy(), .stop_tokens = {all[4]}});
+  const Output stopped = run(stopping).at(1);
+  EXPECT_EQ(stopped.finish, Finish::stop);
+  EXPECT_EQ(stopped.tokens, Ids(all.begin(), std::find(all.begin(), all.end(), all[4]) + 1));
+}
+
+TEST(Engine, ShiftsItsContextWithGuessesToo) {
+  const Causal c("llama");
+  const auto text = [&](Drafter* drafter) {
+    Engine engine(*c.model, kNothingBreaks, {.context = 10, .shift = true, .keep = 2, .drafter = drafter});
+    engine.submit({.index = 1, .prompt = prompt(4, 2), .sampling = greedy(), .max_new_tokens = 30});
+    return run(engine).at(1).tokens;
+  };
+  PromptLookup lookup(1);
+  EXPECT_EQ(text(&lookup), text(nullptr));
+}
+
+TEST(Engine, ADraftModelIsRightWhereItIsTheModel) {
+  const Causal c("llama"), other("mistral");
+  const auto submit = [&](Engine& engine) {
+    for (std::uint64_t i = 0; i < 4; ++i)
+      engine.submit({.index = i, .prompt = prompt(4, static_cast<std::int32_t>(i)), .sampling = greedy(), .max_new_tokens = 10});
+  };
+  Engine plain(*c.model, kNothingBreaks, {.sequences = 2});
+  submit(plain);
+  const auto expected = run(plain);
+  for (const bool same : {true, false}) {
+    DraftModel draft(same ? *c.model : *other.model, 2, 0);
+    Engine engine(*c.model, kNothingBreaks, {.sequences = 2, .drafter = &draft});
+    submit(engine);
+    const auto found = run(engine);
+    for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(found.at(i).tokens, expected.at(i).tokens);
+    EXPECT_GT(engine.counts().guessed, 0u);
+    if (same) EXPECT_EQ(engine.counts().right, engine.counts().guessed);
+  }
+  // One that is never sure enough says nothing.
+  DraftModel silent(*other.model, 2, 1);
+  Engine engine(*c.model, kNothingBreaks, {.drafter = &silent});
+  submit(engine);
+  EXPECT_EQ(run(engine).at(0).tokens, expected.at(0).tokens);
+  EXPECT_EQ(engine.counts().guessed, 0u);
+}
+
+TEST(PromptLookup, TakesTheLongestMatchAndOfTheseTheLatest) {
+  const auto guess = [](const Ids& tokens, std::int64_t most) {
+    Drafter::Text text{tokens, most};
+    PromptLookup().guess({&text, 1});
+    return text.guess;
+  };
+  EXPECT_EQ(guess({1, 2, 3, 4, 9, 1, 2}, 3), (Ids{3, 4, 9}));
+  EXPECT_EQ(guess({1, 2, 3, 4, 1, 2, 7, 8, 1, 2}, 2), (Ids{7, 8}));           // the latest
+  EXPECT_EQ(guess({5, 1, 2, 3, 4, 1, 2, 7, 8, 5, 1, 2}, 2), (Ids{3, 4}));     // the longest
+  EXPECT_EQ(guess({1, 2, 3, 1, 2}, 9), (Ids{3, 1, 2}));                       // no further than the text
+  EXPECT_EQ(guess({6, 6, 6}, 4), (Ids{6}));
+  EXPECT_EQ(guess({1, 2, 3, 2}, 4), Ids{});                                   // one token is not enough
+  EXPECT_EQ(guess({1}, 4), Ids{});
+  EXPECT_EQ(guess({}, 4), Ids{});
 }
 
 TEST(Engine, RefusesWhatDoesNotFit) {

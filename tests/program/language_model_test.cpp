@@ -50,6 +50,26 @@ TEST_F(LanguageModel, ManyPromptsAreWhatEachIsAlone) {
   }
 }
 
+TEST_F(LanguageModel, GuessesAheadWithoutChangingTheText) {
+  put("prompts.jsonl", "{\"prompt\": \"abcabcab\"}\n{\"prompt\": \"zebraze\"}\n");
+  for (const char* how : {"--temp 0", "--temp 1.5 --seed 3"}) {
+    const std::string line = std::string("glossa generate -m model prompts.jsonl -n 20 --ignore-eos ") + how;
+    const Outcome plain = shell(line);
+    const Outcome lookup = shell(line + " --prompt-lookup --draft-max 3"), draft = shell(line + " -md model --draft-p-min 0");
+    EXPECT_EQ(lookup.out, plain.out);
+    EXPECT_EQ(draft.out, plain.out);
+    EXPECT_THAT(lookup.err, HasSubstr(" guesses were right"));
+    EXPECT_THAT(draft.err, HasSubstr(" guesses were right"));
+    EXPECT_THAT(plain.err, testing::Not(HasSubstr("guesses")));
+  }
+  shell("cp -r model other && sed -i 's/\"a\": 0, \"b\": 1/\"b\": 0, \"a\": 1/' other/tokenizer.json");
+  refused("glossa generate -m model -p abc -md other", 3, {"other: a draft model needs the tokens of the model", "token 0 is \"b\" there and \"a\" here"});
+  refused("glossa generate -m model -p abc -md model --prompt-lookup", 2, {"not both"});
+  refused("glossa generate -m model -p abc --prompt-lookup --draft-max 0", 2, {"--draft"});
+  EXPECT_EQ(shell("glossa -q chat -m model -p abc -n 6 --temp 0 --prompt-lookup --chat-template '{{ messages[0].content }}'").out,
+            shell("glossa -q chat -m model -p abc -n 6 --temp 0 --chat-template '{{ messages[0].content }}'").out);
+}
+
 TEST_F(LanguageModel, LogProbabilitiesStopStringsAndBias) {
   const Json likely = json("glossa -q generate -m model -p abc -n 3 --temp 0 --ignore-eos --json --logprobs 4");
   ASSERT_EQ(likely["log_probabilities"].size(), 3u);
