@@ -164,6 +164,7 @@ void add_bench_model(CLI::App& bench) {
   auto o = std::make_shared<ModelBench>();
   CLI::App* command = bench.add_subcommand("model", "A language model from a file: tokens read and written a second");
   add_model_options(*command, o->files);
+  add_cache_options(*command, o->cache);
   command->add_option("-p,--prompt", o->prompt, "Tokens of the prompt that is read")->check(whole_number(1, 1 << 20))->capture_default_str();
   command->add_option("-n,--generate", o->generate, "Tokens of each text that is written")->check(whole_number(1, 1 << 20))->capture_default_str();
   command->add_option("--batch", o->batch, "Texts written together")->check(whole_number(1, 4096))->capture_default_str();

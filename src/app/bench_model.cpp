@@ -22,8 +22,8 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 // Sequences of random tokens that are written to their end.
 class Run {
  public:
-  Run(const CausalModel& model, std::int64_t sequences)
-      : model_(model), engine_(model, no_breaks_, {.sequences = sequences, .kept = 0}), sequences_(sequences) {}
+  Run(const CausalModel& model, std::int64_t sequences, const CacheTypes& cache)
+      : model_(model), engine_(model, no_breaks_, {.sequences = sequences, .kept = 0, .cache = cache}), sequences_(sequences) {}
 
   struct Seconds {
     double first = 0, others = 0;  // until each sequence has its first token; from there to the end
@@ -90,7 +90,7 @@ void bench_model(const ModelBench& o) {
   const double load_seconds = seconds_since(started);
   check(o.prompt < model.longest() && o.generate < model.longest(), Code::bad_value,
         "a prompt of {} tokens and {} to generate do not fit the model's {} positions", o.prompt, o.generate, model.longest());
-  Run one(model, 1), many(model, o.batch);
+  Run one(model, 1, o.cache), many(model, o.batch, o.cache);
   const double first_seconds = load_seconds + one(o.prompt, 1).first;
   std::vector<double> prefill, decode, batch, bandwidth;
   double peak_memory = 0;  // before memory is taken to measure the bandwidth

@@ -8,6 +8,7 @@ namespace glossa::app {
 
 struct ModelBench {
   ModelOptions files;
+  CacheTypes cache;
   std::int64_t prompt = 512, generate = 64, batch = 32;
   int runs = 5;
   bool json = false;

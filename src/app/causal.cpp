@@ -1,6 +1,9 @@
 #include "app/causal.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 
 #include "app/command.h"
@@ -24,6 +27,17 @@ void add_length_options(CLI::App& command, std::int32_t& predict, EngineOptions&
       ->type_name("N")->check(whole_number(0, 1 << 30))->capture_default_str();
   command.add_option("-b,--batch-size", engine.batch_tokens, "Tokens of a step: prompts are read in pieces of this size")
       ->type_name("N")->check(whole_number(1, 1 << 20))->capture_default_str();
+}
+
+void add_cache_options(CLI::App& c, CacheTypes& types) {
+  static const std::map<std::string, DType> kTypes = {{"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}, {"q8_0", DType::q8_0}};
+  const auto add = [&c](const char* names, std::optional<DType>& type, const char* of) {
+    c.add_option_function<std::string>(names, [&type](const std::string& name) { type = kTypes.at(name); },
+                                       fmt::format("What the cache keeps {} as: narrower types take less memory and time", of))
+        ->type_name("TYPE")->check(CLI::IsMember(kTypes))->default_str("f32");
+  };
+  add("--ctk,--cache-type-k", types.keys, "keys");
+  add("--ctv,--cache-type-v", types.values, "values");
 }
 
 ModelSource open_source(const ModelOptions& o) { return open_model(model_path(o.model), {.tokenizer = o.tokenizer}); }

@@ -21,6 +21,9 @@ void add_model_options(CLI::App& command, ModelOptions& options);
 // How much is generated, and of how many tokens the context and a step are.
 void add_length_options(CLI::App& command, std::int32_t& predict, EngineOptions& engine);
 
+// Of what the cache of keys and values is made.
+void add_cache_options(CLI::App& command, CacheTypes& types);
+
 // The files that they name: of the cache too (model_path).
 ModelSource open_source(const ModelOptions& options);
 // The model in them, with its notes printed.

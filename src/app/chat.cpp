@@ -296,6 +296,7 @@ void add_chat(CLI::App& program) {
   c->add_option("-p,--prompt", o->prompt, "The first message; without a terminal, the only one")->type_name("TEXT");
   c->add_option("--sys,--system-prompt", o->system, "Instructions that stand before the conversation")->type_name("TEXT");
   add_length_options(*c, o->predict, o->engine);
+  add_cache_options(*c, o->engine.cache);
   c->add_flag("--context-shift", o->forget, "When the context is full, forget the oldest messages and go on");
   c->add_option("--chat-template", o->chat_template, "A template (Jinja) in the place of the model's own")->type_name("TEXT");
   c->add_option("--chat-template-file", o->chat_template_file, "A file that holds it")->type_name("FILE");

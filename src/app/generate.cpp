@@ -162,6 +162,7 @@ void add_generate(CLI::App& program) {
   c->add_option("-f,--file", o->file, "A file that holds it; a .jsonl file: many, {\"prompt\": TEXT} a line, decoded together")->type_name("FILE");
   c->add_option("input", o->input, "The same; - is standard input")->type_name("FILE");
   add_length_options(*c, o->predict, o->engine);
+  add_cache_options(*c, o->engine.cache);
   c->add_option("--np,--parallel", o->engine.sequences, "Prompts decoded together")->type_name("N")->check(whole_number(1, 1 << 16))->capture_default_str();
   c->add_flag("--context-shift", o->engine.shift, "When the context is full, forget the middle of the text and go on");
   c->add_option("--keep", o->engine.keep, "Tokens at the beginning that are not forgotten then")->type_name("N")->check(whole_number(0, 1 << 30))->capture_default_str();

@@ -46,7 +46,7 @@ void reopen_closed_streams() {
 
 // sacreBLEU and llama.cpp spell these long options with one dash, and users' fingers know them so.
 std::vector<std::string> with_long_dashes(int argc, char** argv) {
-  static const char* kSpellings[] = {"-np", "-md", "-lc", "-tok", "-sl", "-nw", "-sh", "-bs", "-sm"};
+  static const char* kSpellings[] = {"-np", "-md", "-ctk", "-ctv", "-lc", "-tok", "-sl", "-nw", "-sh", "-bs", "-sm"};
   std::vector<std::string> words;
   for (int i = 1; i < argc; ++i) {
     std::string word = argv[i];

@@ -61,7 +61,8 @@ struct Attention {
   const Mask& mask;
   float scale;
   float softcap = 0;  // 0: scores are as they are
-  // i32 [key tokens]: key j of the flattened sequences lies in row key_rows[j] of k and v (a paged cache). Absent: row j.
+  // i32 [key tokens]: key j of the flattened sequences lies in row key_rows[j] of k and v (a paged cache, which may be of
+  // f16, bf16 or q8_0). Absent: row j.
   const Tensor& key_rows = Gemm::kNone;
   Dropout dropout = {};  // on probabilities; element (query token * heads + head) * 2^20 + key within its sequence
   Tensor* logsumexp = nullptr;  // f32 [queries, heads]: all that the backward pass needs besides q, k, v, out

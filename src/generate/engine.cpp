@@ -16,7 +16,7 @@ std::size_t same_beginning(const std::vector<std::int32_t>& a, const std::vector
 }  // namespace
 
 Engine::Engine(const CausalModel& model, const std::function<bool(std::int32_t)>& breaks, const EngineOptions& options)
-    : model_(model), breaks_(&breaks), options_(options), cache_(model.make_cache()) {
+    : model_(model), breaks_(&breaks), options_(options), cache_(model.make_cache(options.cache)) {
   if (options_.context <= 0) options_.context = model.longest();
   check(options_.context <= model.longest(), Code::bad_value, "a context of {} tokens; the model has positions for {}", options_.context,
         model.longest());

@@ -38,6 +38,7 @@ struct EngineOptions {
   std::int64_t batch_tokens = 512;  // tokens of a step
   std::int64_t sequences = 32;      // that advance together
   std::int64_t kept = 8;            // ended sequences whose keys and values wait for others that begin alike
+  CacheTypes cache = {};
   // When a sequence fills its context: the first `keep` tokens and the later half of the others are read again and it goes
   // on, instead of ending with Finish::length.
   bool shift = false;

@@ -99,8 +99,8 @@ Tensor Gemma::loss(const CausalBatch& batch, const LossOptions& options) const {
                         .denominator = options.denominator});
 }
 
-KvCache Gemma::make_cache() const {
-  return {static_cast<int>(config_.num_hidden_layers), config_.num_key_value_heads * config_.head_dim, device_, dtype_};
+KvCache Gemma::make_cache(const CacheTypes& types) const {
+  return {static_cast<int>(config_.num_hidden_layers), config_.num_key_value_heads, config_.head_dim, device_, dtype_, types};
 }
 
 }  // namespace glossa

@@ -77,7 +77,9 @@ Tensor Gpt2::loss(const CausalBatch& batch, const LossOptions& options) const {
                        {.smoothing = options.label_smoothing, .denominator = options.denominator});
 }
 
-KvCache Gpt2::make_cache() const { return {static_cast<int>(config_.n_layer), config_.n_embd, device_, dtype_}; }
+KvCache Gpt2::make_cache(const CacheTypes& types) const {
+  return {static_cast<int>(config_.n_layer), config_.n_head, config_.n_embd / config_.n_head, device_, dtype_, types};
+}
 
 Gpt2Config Gpt2Config::from_json(const Json& json, const std::string& origin, std::vector<std::string>* notes) {
   const JsonView j(json, origin);

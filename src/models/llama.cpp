@@ -82,8 +82,8 @@ Tensor Llama::loss(const CausalBatch& batch, const LossOptions& options) const {
                        {.smoothing = options.label_smoothing, .denominator = options.denominator});
 }
 
-KvCache Llama::make_cache() const {
-  return {static_cast<int>(config_.num_hidden_layers), config_.num_key_value_heads * config_.head_dim, device_, dtype_};
+KvCache Llama::make_cache(const CacheTypes& types) const {
+  return {static_cast<int>(config_.num_hidden_layers), config_.num_key_value_heads, config_.head_dim, device_, dtype_, types};
 }
 
 }  // namespace glossa

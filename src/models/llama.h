@@ -56,7 +56,7 @@ class Llama final : public CausalModel {
   Tensor hidden(const CausalInput& in, bool recompute) const override;
   Tensor logits(const Tensor& hidden) const override { return linear(hidden, head_, {}); }
   Tensor loss(const CausalBatch& batch, const LossOptions& options) const override;
-  KvCache make_cache() const override;
+  KvCache make_cache(const CacheTypes& types) const override;
   std::int64_t vocabulary() const override { return config_.vocab_size; }
   std::int64_t longest() const override { return config_.max_position_embeddings; }
   OrderedJson config() const override { return config_.to_json(); }

@@ -204,13 +204,18 @@ Tensor Transformer::loss(const Seq2SeqBatch& batch, const LossOptions& options) 
                        {.smoothing = options.label_smoothing, .denominator = options.denominator});
 }
 
-KvCache Transformer::make_cache() const { return {static_cast<int>(config_.decoder_layers), config_.d_model, device_, dtype_}; }
+KvCache Transformer::make_cache() const {
+  const std::int64_t count = config_.decoder_attention_heads;
+  return {static_cast<int>(config_.decoder_layers), count, config_.d_model / count, device_, dtype_};
+}
 
 void Transformer::remember(const Tokens& source, const Tensor& rows, KvCache& memory) const {
   const Tensor encoded = encode(source);
   memory.reserve();
-  for (std::size_t i = 0; i < decoder_.size(); ++i)
-    Backend::of(device_).scatter_rows(decoder_[i].encoder_attn.key_value(encoded), rows, memory.layer(static_cast<int>(i)));
+  for (std::size_t i = 0; i < decoder_.size(); ++i) {
+    const auto [k, v] = split<2>(decoder_[i].encoder_attn.key_value(encoded));
+    memory.write(static_cast<int>(i), k, v, rows);
+  }
 }
 
 Tensor Transformer::step(const DecodeStep& step, KvCache& self, KvCache& memory) const {
@@ -222,19 +227,19 @@ Tensor Transformer::step(const DecodeStep& step, KvCache& self, KvCache& memory)
   }
   self.reserve();
   Tensor x = embedded(decoder_ends_, step.tokens.ids, positions);
-  const auto attend = [](const Tensor& q, const Tensor& cache, std::int64_t count, const Sequences& queries, const CachedKeys& seen,
-                         const Mask& mask) {
-    const auto [k, v] = split<2>(cache);
-    return attention(heads(q, count), heads(k, count), heads(v, count), queries, seen.keys, {.mask = mask, .key_rows = seen.rows});
+  const auto attend = [](const Tensor& q, const KvCache::Layer& cache, std::int64_t count, const Sequences& queries,
+                         const CachedKeys& seen, const Mask& mask) {
+    return attention(heads(q, count), heads(cache.keys, count), heads(cache.values, count), queries, seen.keys,
+                     {.mask = mask, .key_rows = seen.rows});
   };
   for (std::size_t i = 0; i < decoder_.size(); ++i) {
     const DecoderLayer& layer = decoder_[i];
     const int index = static_cast<int>(i);
-    const std::int64_t count = layer.self_attn.count, width = config_.d_model;
+    const std::int64_t count = layer.self_attn.count;
     Tensor h = residual(layer.self_attn_layer_norm, x, [&](const Tensor& in, const Tensor& onto) {
-      const Tensor qkv = layer.self_attn.qkv(in);
-      Backend::of(device_).scatter_rows(qkv.slice(1, width, 3 * width), step.new_rows, self.layer(index));
-      const Tensor a = attend(qkv.slice(1, 0, width), self.layer(index), count, step.tokens.sequences, step.past, {.causal = true});
+      const auto [q, k, v] = split<3>(layer.self_attn.qkv(in));
+      self.write(index, k, v, step.new_rows);
+      const Tensor a = attend(q, self.layer(index), count, step.tokens.sequences, step.past, {.causal = true});
       return layer.self_attn.out(a, {.residual = onto});
     });
     h = residual(layer.encoder_attn_layer_norm, h, [&](const Tensor& in, const Tensor& onto) {

@@ -17,13 +17,10 @@ Tensor causal_attention(const CausalInput& in, const Tensor& q, const Tensor& k,
                        .dropout = options.dropout};
   if (!in.cache) return attention(q, k, v, in.tokens.sequences, in.tokens.sequences, how);
   const std::int64_t count = k.size(1), width = count * k.size(2);
-  const Tensor& layer = in.cache->layer(options.layer);
-  Tensor keys = layer.slice(1, 0, width), values = layer.slice(1, width, 2 * width);
-  Backend& backend = Backend::of(q.device());
-  backend.scatter_rows(k.view({k.size(0), width}), in.new_rows, keys);
-  backend.scatter_rows(v.view({v.size(0), width}), in.new_rows, values);
+  in.cache->write(options.layer, k.view({k.size(0), width}), v.view({v.size(0), width}), in.new_rows);
+  const KvCache::Layer& past = in.cache->layer(options.layer);
   how.key_rows = in.past.rows;
-  return attention(q, heads(keys, count), heads(values, count), in.tokens.sequences, in.past.keys, how);
+  return attention(q, heads(past.keys, count), heads(past.values, count), in.tokens.sequences, in.past.keys, how);
 }
 
 }  // namespace glossa

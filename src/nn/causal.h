@@ -40,7 +40,8 @@ class CausalModel {
   virtual Tensor logits(const Tensor& hidden) const = 0;  // [rows, vocabulary]
   // Mean cross entropy of the labels in nats, [1].
   virtual Tensor loss(const CausalBatch& batch, const LossOptions& options = {}) const = 0;
-  virtual KvCache make_cache() const = 0;
+  // Error(bad_value) if the heads are no whole blocks of a type.
+  virtual KvCache make_cache(const CacheTypes& types = {}) const = 0;
   virtual std::int64_t vocabulary() const = 0;
   virtual std::int64_t longest() const = 0;  // how many tokens a sequence may have
   virtual OrderedJson config() const = 0;    // config.json

@@ -1,17 +1,28 @@
 // kv_cache.h -- keys and values already computed, in rows that sequences refer to by number. A hypothesis is a list of
 // rows, so beams are reordered, forked and dropped by editing lists; nothing is copied.
 #pragma once
+#include <optional>
 #include <vector>
 
 #include "nn/batch.h"
 
 namespace glossa {
 
+// Of what keys and values become when they are put away; absent: what the model computes in. Narrow types and block types
+// take less memory and time to read.
+struct CacheTypes {
+  std::optional<DType> keys = {}, values = {};
+};
+
 class KvCache {
  public:
-  // `width`: of keys and of values, each.
-  KvCache(int layers, std::int64_t width, Device device, DType dtype = DType::f32)
-      : width_(width), device_(device), dtype_(dtype), layers_(layers) {}
+  struct Layer {
+    Tensor keys, values;  // [rows, heads * dim]
+  };
+
+  // `heads`: of keys and of values, of `dim` numbers each, which the model computes in `own`. Error(bad_value) if heads are no
+  // whole blocks of a type.
+  KvCache(int layers, std::int64_t heads, std::int64_t dim, Device device, DType own, const CacheTypes& types = {});
 
   // A free row, owned once. Rows may be owned by several sequences: `share` adds an owner, `release` takes one away.
   std::int32_t take();
@@ -19,17 +30,20 @@ class KvCache {
   void release(std::int32_t row);
   std::int64_t rows_in_use() const { return static_cast<std::int64_t>(owners_.size() - free_.size()); }
 
-  // [rows, 2 * width]: keys, then values. Valid until the next `take` that grows it.
-  Tensor& layer(int index) { return layers_[index]; }
-  std::int64_t width() const { return width_; }
+  // Valid until `reserve` has to grow it.
+  const Layer& layer(int index) const { return layers_[index]; }
   // Makes room for all rows handed out so far; called by models before they write.
   void reserve();
+  // Puts keys and values [tokens, heads * dim] into rows i32 [tokens].
+  void write(int layer, const Tensor& keys, const Tensor& values, const Tensor& rows);
 
  private:
+  void grow(Tensor& rows, DType type);
+
   std::int64_t width_;
   Device device_;
-  DType dtype_;
-  std::vector<Tensor> layers_;
+  DType keys_, values_;
+  std::vector<Layer> layers_;
   std::vector<std::int32_t> owners_, free_;
 };
 

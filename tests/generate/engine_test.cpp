@@ -245,6 +245,21 @@ TEST(Engine, RightGuessesSaveSteps) {
   EXPECT_EQ(stopped.tokens, Ids(all.begin(), std::find(all.begin(), all.end(), all[4]) + 1));
 }
 
+// Heads of the golden models are 8 or 16 numbers: no block of 32.
+TEST(Engine, CachesMayBeNarrower) {
+  const Causal c("llama");
+  const auto text = [&](const CacheTypes& types) {
+    Engine engine(*c.model, kNothingBreaks, {.cache = types});
+    engine.submit({.index = 1, .prompt = prompt(9, 2), .sampling = greedy(), .max_new_tokens = 8});
+    return run(engine).at(1);
+  };
+  const Output wide = text({}), narrow = text({.keys = DType::bf16, .values = DType::bf16});
+  ASSERT_EQ(wide.tokens.size(), narrow.tokens.size());
+  EXPECT_NE(wide.log_probabilities, narrow.log_probabilities);
+  EXPECT_NEAR(wide.log_probabilities[0], narrow.log_probabilities[0], 0.02);
+  EXPECT_THAT(error_of([&] { text({.keys = DType::q8_0}); }), testing::HasSubstr("heads of a multiple of 32 numbers"));
+}
+
 TEST(Engine, ShiftsItsContextWithGuessesToo) {
   const Causal c("llama");
   const auto text = [&](Drafter* drafter) {

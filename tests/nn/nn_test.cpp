@@ -160,7 +160,7 @@ TEST(Batches, SequencesAndPositions) {
 }
 
 TEST(KvCache, RowsHaveOwners) {
-  KvCache cache(1, 4, kReference);
+  KvCache cache(1, 1, 4, kReference, DType::f32);
   const std::int32_t a = cache.take(), b = cache.take();
   EXPECT_NE(a, b);
   cache.share(a);
@@ -172,27 +172,48 @@ TEST(KvCache, RowsHaveOwners) {
 }
 
 TEST(KvCache, GrowingKeepsRows) {
-  KvCache cache(2, 4, kReference);
+  KvCache cache(2, 1, 4, kReference, DType::f32);
   for (int i = 0; i < 3; ++i) cache.take();
   cache.reserve();
   for (int layer : {0, 1}) {
-    EXPECT_EQ(cache.layer(layer).cols(), 8);
-    for (std::int64_t i = 0; i < 24; ++i)
-      cache.layer(layer).data<float>()[i] = static_cast<float>(layer * 100 + i);
+    EXPECT_EQ(cache.layer(layer).keys.cols(), 4);
+    for (std::int64_t i = 0; i < 12; ++i) {
+      cache.layer(layer).keys.data<float>()[i] = static_cast<float>(layer * 100 + i);
+      cache.layer(layer).values.data<float>()[i] = static_cast<float>(layer * 100 + 50 + i);
+    }
   }
   for (int i = 0; i < 1000; ++i) cache.take();
   cache.reserve();
-  EXPECT_GE(cache.layer(1).size(0), 1003);
-  for (int layer : {0, 1})
-    for (std::int64_t i = 0; i < 24; ++i)
-      EXPECT_EQ(cache.layer(layer).data<float>()[i], static_cast<float>(layer * 100 + i));
+  EXPECT_GE(cache.layer(1).values.size(0), 1003);
+  for (int layer : {0, 1}) {
+    for (std::int64_t i = 0; i < 12; ++i) {
+      EXPECT_EQ(cache.layer(layer).keys.data<float>()[i], static_cast<float>(layer * 100 + i));
+      EXPECT_EQ(cache.layer(layer).values.data<float>()[i], static_cast<float>(layer * 100 + 50 + i));
+    }
+  }
 }
 
 TEST(KvCache, IsThereEvenIfEmpty) {
-  KvCache cache(1, 4, kReference, DType::f64);
+  KvCache cache(1, 2, 2, kReference, DType::f64);
   cache.reserve();
-  EXPECT_EQ(cache.layer(0).dtype(), DType::f64);
-  EXPECT_EQ(cache.layer(0).cols(), 8);
+  EXPECT_EQ(cache.layer(0).keys.dtype(), DType::f64);
+  EXPECT_EQ(cache.layer(0).values.cols(), 4);
+}
+
+TEST(KvCache, KeysAndValuesHaveTypesOfTheirOwn) {
+  KvCache cache(1, 2, 32, {}, DType::f32, {.keys = DType::q8_0, .values = DType::bf16});
+  Tensor rows = Tensor::empty({3}, DType::i32);
+  for (int i = 0; i < 3; ++i) rows.data<std::int32_t>()[i] = cache.take();
+  cache.reserve();
+  Tensor k = Tensor::empty({3, 64}), v = Tensor::empty({3, 64});
+  for (std::int64_t i = 0; i < 3 * 64; ++i) k.data<float>()[i] = std::sin(static_cast<float>(i)), v.data<float>()[i] = std::cos(static_cast<float>(i));
+  cache.write(0, k, v, rows);
+  const Tensor keys = cache.layer(0).keys.slice(0, 0, 3).to(DType::f32), values = cache.layer(0).values.slice(0, 0, 3).to(DType::f32);
+  for (std::int64_t i = 0; i < 3 * 64; ++i) {
+    EXPECT_NEAR(keys.data<float>()[i], k.data<float>()[i], 0.5 / 127 + 1e-3);
+    EXPECT_NEAR(values.data<float>()[i], v.data<float>()[i], 1.0 / 256);
+  }
+  EXPECT_THROW(KvCache(1, 2, 24, {}, DType::f32, {.keys = DType::q8_0}), Error);
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ Kernel activation_kernel(const char* what, Unary act, bool in_place) {
 // Keys and values in rows of a cache, in no order, some of them shared by two sequences.
 Kernel paged_attention(const char* what, const std::vector<std::int32_t>& queries,
                        const std::vector<std::int32_t>& keys, std::int64_t heads, std::int64_t kv_heads,
-                       std::int64_t dim, Mask mask) {
+                       std::int64_t dim, Mask mask, DType key_type = DType::f32, DType value_type = DType::f32) {
   const auto run = [=](const On& on) {
     const Sequences q_sequences = on.lengths(queries), k_sequences = on.lengths(keys);
     const std::int64_t rows = 50;
@@ -95,8 +95,12 @@ Kernel paged_attention(const char* what, const std::vector<std::int32_t>& querie
     for (std::size_t i = 0; i < at.size(); ++i) at[i] = static_cast<std::int32_t>(i * 17 % 43);
     const Tensor cache = on.numbers({rows, 2 * kv_heads * dim}, 1), key_rows = on.i32(at);
     const Tensor q = glossa::heads(on.part(q_sequences.tokens(), heads * dim, 2), heads);
-    const Tensor k = glossa::heads(cache.slice(1, 0, kv_heads * dim), kv_heads);
-    const Tensor v = glossa::heads(cache.slice(1, kv_heads * dim, 2 * kv_heads * dim), kv_heads);
+    // In f64 the reference computes with what the narrow types hold of the same numbers.
+    const auto kept = [&](std::int64_t first, DType type) {
+      const Tensor x = cache.slice(1, first, first + kv_heads * dim);
+      return glossa::heads(type == DType::f32 ? x : x.to(DType::f32).to(type), kv_heads);
+    };
+    const Tensor k = kept(0, key_type), v = kept(kv_heads * dim, value_type);
     Tensor out = on.numbers({q_sequences.tokens(), heads, dim}, 3);
     on.backend().attention({.q = q,
                             .k = k,
@@ -337,6 +341,10 @@ std::vector<Kernel> make_kernels() {
       paged_attention("a cache, several new tokens", {3, 1, 5, 0}, {8, 4, 30, 7}, 6, 2, 20, {.causal = true}),
       paged_attention("hypotheses that share memory", {4, 1, 8}, {12, 5, 9}, 3, 3, 11, {}),
       paged_attention("a window over a cache", {1, 2}, {40, 20}, 2, 1, 8, {.causal = true, .window = 5}),
+      paged_attention("a cache of bf16", {1, 3, 1}, {30, 8, 9}, 6, 2, 20, {.causal = true}, DType::bf16, DType::bf16),
+      paged_attention("keys of f16", {1, 3, 1}, {30, 8, 9}, 3, 3, 37, {.causal = true}, DType::f16),
+      paged_attention("a cache of q8_0", {1, 3, 1}, {30, 8, 9}, 8, 2, 32, {.causal = true}, DType::q8_0, DType::q8_0),
+      paged_attention("values of q8_0", {1, 3, 1}, {30, 8, 9}, 5, 1, 96, {.causal = true}, DType::bf16, DType::q8_0),
       attention_gradient("overwriting", false, 0),
       attention_gradient("adding", true, 0),
       attention_gradient("adding with dropout", true, 0.25f),

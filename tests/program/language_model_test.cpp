@@ -70,6 +70,19 @@ TEST_F(LanguageModel, GuessesAheadWithoutChangingTheText) {
             shell("glossa -q chat -m model -p abc -n 6 --temp 0 --chat-template '{{ messages[0].content }}'").out);
 }
 
+TEST_F(LanguageModel, TheCacheMayBeNarrower) {
+  const auto likely = [](const std::string& options) {
+    const Json j = json("glossa -q generate -m model -p abcabc -n 1 --temp 0 --ignore-eos --json --logprobs 1 " + options);
+    return j["log_probabilities"][0]["log_probability"].get<double>();
+  };
+  const double wide = likely("");
+  EXPECT_EQ(likely("-ctk f32 -ctv f32"), wide);
+  EXPECT_NE(likely("-ctk bf16 --cache-type-v f16"), wide);
+  EXPECT_NEAR(likely("-ctk bf16 --cache-type-v f16"), wide, 0.02);
+  refused("glossa generate -m model -p a -ctk q8_0", 2, {"a cache of q8_0 needs heads of a multiple of 32 numbers"});
+  refused("glossa generate -m model -p a -ctk q3", 2, {"q3", "bf16"});
+}
+
 TEST_F(LanguageModel, LogProbabilitiesStopStringsAndBias) {
   const Json likely = json("glossa -q generate -m model -p abc -n 3 --temp 0 --ignore-eos --json --logprobs 4");
   ASSERT_EQ(likely["log_probabilities"].size(), 3u);

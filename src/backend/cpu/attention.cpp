@@ -30,19 +30,20 @@ constexpr std::int64_t kQueryBlock = 32;  // queries whose probabilities lie in 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
 // Rows of `x` transposed into panels of kSmallPanel of them: element (row j, column c) goes to
-// to[j / panel * dim * panel + c * panel + j % panel]; rows past `count`, up to a whole panel, are 0.
-void transpose_into_panels(const Item& item, const HeadRows& x, std::int64_t count, float* to) {
+// to[j / panel * dim * panel + c * panel + j % panel]; rows past `count`, up to a whole panel, are 0. `buffer`: [4, dim].
+void transpose_into_panels(const Item& item, const KeyRows& x, std::int64_t count, float* to, float* buffer) {
   const std::int64_t dim = x.dim;
   constexpr std::int64_t panel = kSmallPanel, rows = std::min<std::int64_t>(4, panel);
   for (std::int64_t j = 0; j < round_up(count, panel); j += rows) {
     float* out = to + j / panel * dim * panel + j % panel;
+    const float* row[rows];
+    const std::int64_t there = std::min(rows, count - j);
+    for (std::int64_t r = 0; r < there; ++r) row[r] = x.floats(item.key_row(j + r), item.kv_head, buffer + r * dim);
     std::int64_t c = 0;
 #if HWY_TARGET != HWY_SCALAR
-    if (j + rows <= count) {
+    if (there == rows) {
       const hn::FixedTag<float, 4> d4;
       const hn::Repartition<double, decltype(d4)> d2;
-      const float* row[rows];
-      for (int r = 0; r < rows; ++r) row[r] = x.at(item.key_row(j + r), item.kv_head);
       for (; c + 4 <= dim; c += 4) {
         const auto a = hn::LoadU(d4, row[0] + c), b = hn::LoadU(d4, row[1] + c), e = hn::LoadU(d4, row[2] + c),
                    f = hn::LoadU(d4, row[3] + c);
@@ -56,7 +57,7 @@ void transpose_into_panels(const Item& item, const HeadRows& x, std::int64_t cou
     }
 #endif
     for (; c < dim; ++c)
-      for (std::int64_t r = 0; r < rows; ++r) out[c * panel + r] = j + r < count ? x.at(item.key_row(j + r), item.kv_head)[c] : 0;
+      for (std::int64_t r = 0; r < rows; ++r) out[c * panel + r] = r < there ? row[r][c] : 0;
   }
 }
 
@@ -65,10 +66,14 @@ struct Dense {
   const float* data;
   std::int64_t stride;
 };
-Dense dense_keys(const Item& item, const HeadRows& x, float* scratch) {
-  const std::int64_t count = item.keys.size();
-  if (!item.a.key_rows) return {x.at(item.keys.begin, item.kv_head), x.stride};
-  for (std::int64_t j = 0; j < count; ++j) std::copy_n(x.at(item.key_row(j), item.kv_head), x.dim, scratch + j * x.dim);
+Dense dense_keys(const Item& item, const KeyRows& x, float* scratch) {
+  if (!item.a.key_rows && x.type == DType::f32)
+    return {static_cast<const float*>(x.at(item.keys.begin, item.kv_head)), x.stride / static_cast<std::int64_t>(sizeof(float))};
+  for (std::int64_t j = 0; j < item.keys.size(); ++j) {
+    float* const to = scratch + j * x.dim;
+    const float* from = x.floats(item.key_row(j), item.kv_head, to);
+    if (from != to) std::copy_n(from, x.dim, to);
+  }
   return {scratch, x.dim};
 }
 
@@ -119,9 +124,9 @@ void attend(const Item& item) {
   thread_local ScratchFloats scratch;
   const AttentionRows& a = item.a;
   const std::int64_t dim = a.q.dim, keys = item.keys.size(), width = round_up(keys, kSmallPanel) + kSmallPanel;
-  float* panels = scratch.get(width * (2 * dim + kQueryBlock));
+  float* panels = scratch.get(width * (2 * dim + kQueryBlock) + 4 * dim);
   float *copied = panels + width * dim, *p = copied + width * dim;
-  transpose_into_panels(item, a.k, keys, panels);
+  transpose_into_panels(item, a.k, keys, panels, p + width * kQueryBlock);
   const Dense values = dense_keys(item, a.v, copied);
   DropoutRun run(a.dropout);
   for (std::int64_t first = 0; first < item.queries.size(); first += kQueryBlock) {
@@ -209,11 +214,11 @@ void attend_backward(const Item& item, bool sum) {
   thread_local ScratchFloats scratch;
   const AttentionRows& a = item.a;
   const std::int64_t dim = a.q.dim, keys = item.keys.size(), width = round_up(keys, kSmallPanel) + kSmallPanel;
-  float* k_panels = scratch.get(width * (3 * dim + 2 * kQueryBlock + 1));
+  float* k_panels = scratch.get(width * (3 * dim + 2 * kQueryBlock + 1) + 4 * dim);
   float *v_panels = k_panels + width * dim, *copied = v_panels + width * dim;
-  float *p = copied + width * dim, *g = p + width * kQueryBlock, *tangents = g + width * kQueryBlock;
-  transpose_into_panels(item, a.k, keys, k_panels);
-  transpose_into_panels(item, a.v, keys, v_panels);
+  float *p = copied + width * dim, *g = p + width * kQueryBlock, *tangents = g + width * kQueryBlock, *rows = tangents + width;
+  transpose_into_panels(item, a.k, keys, k_panels, rows);
+  transpose_into_panels(item, a.v, keys, v_panels, rows);
   const Dense k = dense_keys(item, a.k, copied);
   DropoutRun run(a.dropout);
   if (!sum) {
@@ -270,7 +275,7 @@ namespace {
 
 AttentionRows rows_of(const Attention& a) {
   AttentionRows r;
-  r.q = HeadRows(a.q), r.k = HeadRows(a.k), r.v = HeadRows(a.v);
+  r.q = HeadRows(a.q), r.k = KeyRows(a.k), r.v = KeyRows(a.v);
   r.queries = a.queries.starts.data<std::int32_t>(), r.keys = a.keys.starts.data<std::int32_t>();
   r.key_rows = a.key_rows ? a.key_rows.data<std::int32_t>() : nullptr;
   r.mask = a.mask;

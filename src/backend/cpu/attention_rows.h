@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "backend/cpu/rows.h"
 #include "backend/backend.h"
+#include "backend/cpu/rows.h"
+#include "backend/cpu/widen.h"
 
 namespace glossa::cpu {
 
@@ -19,9 +20,29 @@ struct HeadRows {
   float* at(std::int64_t token, std::int64_t head) const { return data + token * stride + head * head_stride; }
 };
 
+// Keys or values, read alike, whose type may be a narrower one.
+struct KeyRows {
+  const char* data = nullptr;
+  DType type = DType::f32;
+  std::int64_t heads = 0, dim = 0, stride = 0, head_stride = 0;  // strides: bytes
+
+  KeyRows() = default;
+  explicit KeyRows(const Tensor& x)
+      : data(static_cast<const char*>(x.raw())), type(x.dtype()), heads(x.size(1)), dim(x.size(2)),
+        stride(bytes_of(type, x.stride(0))), head_stride(bytes_of(type, x.stride(1))) {}
+  const void* at(std::int64_t token, std::int64_t head) const { return data + token * stride + head * head_stride; }
+  // Where `dim` floats are: in place, or in `buffer`.
+  const float* floats(std::int64_t token, std::int64_t head, float* buffer) const {
+    if (type == DType::f32) return static_cast<const float*>(at(token, head));
+    widen(type, at(token, head), dim, buffer);
+    return buffer;
+  }
+};
+
 // All sequences of a call.
 struct AttentionRows {
-  HeadRows q, k, v, out;
+  HeadRows q, out;
+  KeyRows k, v;
   const std::int32_t *queries, *keys, *key_rows;  // where sequences begin; key_rows: null where keys lie in order
   Mask mask;
   float scale, softcap;

@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 //
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "backend/cpu/philox-inl.h"
 #include "backend/cpu/softmax-inl.h"
 #include "hwy/highway.h"
+#include "tensor/blocks.h"
 
 #ifndef GLOSSA_BACKEND_CPU_DECODE_ATTENTION_ONCE
 #define GLOSSA_BACKEND_CPU_DECODE_ATTENTION_ONCE
@@ -42,6 +44,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 constexpr std::int64_t kLanes = HWY_LANES(float), kKeys = 4;
+constexpr int kHeads = HWY_MAX_BYTES >= 64 ? 4 : 2;  // whose sums find room in registers
 constexpr std::int64_t kStride = kChunk + kKeys;  // of a head's scores: the last keys are taken four at a time like all others
 
 // The sums of four vectors.
@@ -63,13 +66,46 @@ HWY_INLINE void store_sums([[maybe_unused]] D d, V a, V b, V c, V e, float* to) 
 #endif
 }
 
+// How numbers of a row are read as floats: from number c on, which begins a vector; `some` of the last ones.
+struct Floats {
+  static V load(D d, const void* row, std::int64_t c) { return hn::LoadU(d, static_cast<const float*>(row) + c); }
+  static V some(D d, const void* row, std::int64_t c, std::int64_t count) {
+    return load_partial(d, static_cast<const float*>(row) + c, count);
+  }
+};
+template <class Narrow>
+struct HalfFloats {
+  static V load(D d, const void* row, std::int64_t c) {
+    return hn::PromoteTo(d, hn::LoadU(hn::Rebind<Narrow, D>(), static_cast<const Narrow*>(row) + c));
+  }
+  static V some(D d, const void* row, std::int64_t c, std::int64_t count) {
+    HWY_ALIGN Narrow buffer[kLanes] = {};
+    std::memcpy(buffer, static_cast<const Narrow*>(row) + c, static_cast<std::size_t>(std::min(count, kLanes)) * sizeof(Narrow));
+    return load(d, buffer, 0);
+  }
+};
+struct Blocks8 {
+  static V load(D d, const void* row, std::int64_t c) {
+    const BlockQ8_0& block = static_cast<const BlockQ8_0*>(row)[c / 32];
+    const hn::Rebind<std::int8_t, D> bytes;
+    const hn::Rebind<std::int32_t, D> words;
+    const hn::CappedTag<float, 1> one;
+    const hn::Rebind<hwy::float16_t, decltype(one)> half;
+    const float scale = hn::GetLane(hn::PromoteTo(one, hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(&block.d))));
+    return hn::Mul(hn::Set(d, scale), hn::ConvertTo(d, hn::PromoteTo(words, hn::LoadU(bytes, block.qs + c % 32))));
+  }
+  // Heads are whole blocks.
+  static V some(D d, const void* row, std::int64_t c, std::int64_t count) { return count > 0 ? load(d, row, c) : hn::Zero(d); }
+};
+
 // p[h, j] = q[h] . k[j]
+template <class Keys>
 void score(const Chunk& chunk, float* p) {
   const D d;
   const AttentionRows& a = chunk.item.a;
   const std::int64_t dim = a.q.dim;
   for (std::int64_t j = chunk.range.begin; j < chunk.range.end; j += kKeys) {
-    const float* k[kKeys];
+    const void* k[kKeys];
     for (std::int64_t i = 0; i < kKeys; ++i)
       k[i] = a.k.at(chunk.item.key_row(std::min(j + i, chunk.range.end - 1)), chunk.item.kv_head);
     for (std::int64_t h = 0; h < chunk.heads; ++h) {
@@ -79,12 +115,12 @@ void score(const Chunk& chunk, float* p) {
       for (; c + kLanes <= dim; c += kLanes) {
         const V x = hn::LoadU(d, q + c);
         HWY_UNROLL(4)
-        for (std::int64_t i = 0; i < kKeys; ++i) sum[i] = hn::MulAdd(x, hn::LoadU(d, k[i] + c), sum[i]);
+        for (std::int64_t i = 0; i < kKeys; ++i) sum[i] = hn::MulAdd(x, Keys::load(d, k[i], c), sum[i]);
       }
       if (c < dim) {
         const V x = load_partial(d, q + c, dim - c);
         HWY_UNROLL(4)
-        for (std::int64_t i = 0; i < kKeys; ++i) sum[i] = hn::MulAdd(x, load_partial(d, k[i] + c, dim - c), sum[i]);
+        for (std::int64_t i = 0; i < kKeys; ++i) sum[i] = hn::MulAdd(x, Keys::some(d, k[i], c, dim - c), sum[i]);
       }
       store_sums(d, sum[0], sum[1], sum[2], sum[3], p + h * kStride + j - chunk.range.begin);
     }
@@ -92,7 +128,7 @@ void score(const Chunk& chunk, float* p) {
 }
 
 // out[h] = factor[h] * sum over keys of p[h, j] v[j], for H heads from `first` on.
-template <int H>
+template <class Values, int H>
 void weigh(const Chunk& chunk, std::int64_t first, const float* p, float* const* out, const float* factor) {
   const D d;
   const AttentionRows& a = chunk.item.a;
@@ -107,10 +143,13 @@ void weigh(const Chunk& chunk, std::int64_t first, const float* p, float* const*
     }
     const std::int64_t left = dim - c;
     for (std::int64_t j = 0; j < chunk.range.size(); ++j) {
-      const float* from = a.v.at(chunk.item.key_row(chunk.range.begin + j), chunk.item.kv_head) + c;
+      const void* from = a.v.at(chunk.item.key_row(chunk.range.begin + j), chunk.item.kv_head);
       V v[4];
       HWY_UNROLL(4)
-      for (int i = 0; i < 4; ++i) v[i] = left >= (i + 1) * kLanes ? hn::LoadU(d, from + i * kLanes) : load_partial(d, from + i * kLanes, std::max<std::int64_t>(left - i * kLanes, 0));
+      for (int i = 0; i < 4; ++i) {
+        const std::int64_t at = c + i * kLanes;
+        v[i] = left >= (i + 1) * kLanes ? Values::load(d, from, at) : Values::some(d, from, at, std::max<std::int64_t>(dim - at, 0));
+      }
       HWY_UNROLL(4)
       for (int h = 0; h < H; ++h) {
         const V x = hn::Set(d, p[(first + h) * kStride + j]);
@@ -124,13 +163,34 @@ void weigh(const Chunk& chunk, std::int64_t first, const float* p, float* const*
   }
 }
 
+// Calls f with how numbers of that type are read.
+template <class F>
+void with_reader(DType type, F&& f) {
+  switch (type) {
+    case DType::f32: return f(Floats());
+    case DType::bf16: return f(HalfFloats<hwy::bfloat16_t>());
+    case DType::f16: return f(HalfFloats<hwy::float16_t>());
+    case DType::q8_0: return f(Blocks8());
+    default: fail(Code::shape, "attention to keys and values of {}", name_of(type));
+  }
+}
+
+template <class Values>
+void weigh_heads(std::int64_t count, const Chunk& chunk, std::int64_t first, const float* p, float* const* out, const float* factor) {
+  switch (count) {
+    case 1: return weigh<Values, 1>(chunk, first, p, out, factor);
+    case 2: return weigh<Values, 2>(chunk, first, p, out, factor);
+    case 3: return weigh<Values, 3>(chunk, first, p, out, factor);
+    default: return weigh<Values, kHeads>(chunk, first, p, out, factor);
+  }
+}
+
 void attend_chunk(const Chunk& chunk) {
   thread_local ScratchFloats scratch;
   const AttentionRows& a = chunk.item.a;
   float* p = scratch.get(chunk.heads * kStride + kLanes);
   DropoutRun run(a.dropout);
-  score(chunk, p);
-  constexpr int kHeads = HWY_MAX_BYTES >= 64 ? 4 : 2;  // whose sums find room in registers
+  with_reader(a.k.type, [&](auto keys) { score<decltype(keys)>(chunk, p); });
   for (std::int64_t first = 0; first < chunk.heads; first += kHeads) {
     const auto count = static_cast<int>(std::min<std::int64_t>(kHeads, chunk.heads - first));
     float* out[kHeads];
@@ -153,12 +213,7 @@ void attend_chunk(const Chunk& chunk) {
         if (a.logsumexp.data) a.logsumexp[token][head] = all.logsumexp();
       }
     }
-    switch (count) {
-      case 1: weigh<1>(chunk, first, p, out, factor); break;
-      case 2: weigh<2>(chunk, first, p, out, factor); break;
-      case 3: weigh<3>(chunk, first, p, out, factor); break;
-      default: weigh<kHeads>(chunk, first, p, out, factor);
-    }
+    with_reader(a.v.type, [&](auto values) { weigh_heads<decltype(values)>(count, chunk, first, p, out, factor); });
   }
 }
 

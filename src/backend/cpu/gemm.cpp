@@ -6,6 +6,7 @@
 #include <new>
 
 #include "backend/cpu/gemm_kernels.h"
+#include "backend/cpu/widen.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/parallel.h"

@@ -73,7 +73,5 @@ struct NarrowB {
 };
 std::size_t packed_narrow_bytes(const NarrowB& b);
 PackedB pack_narrow(const NarrowB& b, std::int64_t column, std::int64_t columns, void* memory);
-// `count` numbers of 16 bits as f32.
-void widen(DType type, const void* from, std::int64_t count, float* to);
 
 }  // namespace glossa::cpu

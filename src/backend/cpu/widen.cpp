@@ -1,12 +1,12 @@
-// Numbers of 16 bits made f32, for weights that lie in memory as they came.
 #undef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)  // x86 without AVX2 is served by the portable code
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/widen.cpp"
 #include "hwy/foreach_target.h"
 //
-#include "backend/cpu/gemm.h"
+#include "backend/cpu/widen.h"
 #include "hwy/highway.h"
+#include "tensor/blocks.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace glossa::cpu::HWY_NAMESPACE {
@@ -41,7 +41,9 @@ namespace glossa::cpu {
 
 HWY_EXPORT(widen);
 
-void widen(DType type, const void* from, std::int64_t count, float* to) { HWY_DYNAMIC_DISPATCH(widen)(type, from, count, to); }
+void widen(DType type, const void* from, std::int64_t count, float* to) {
+  is_quantised(type) ? decode(type, from, to, count) : HWY_DYNAMIC_DISPATCH(widen)(type, from, count, to);
+}
 
 }  // namespace glossa::cpu
 #endif

@@ -97,12 +97,15 @@ class Sums {
 
 // A query that sees no key gets zeros.
 void ReferenceBackend::attention(const Attention& a, Tensor& out) {
+  const Tensor keys = a.k.to(out.dtype()), values = a.v.to(out.dtype());  // caches may be narrower
+  const Attention wide{.q = a.q, .k = keys, .v = values, .queries = a.queries, .keys = a.keys, .mask = a.mask, .scale = a.scale,
+                       .softcap = a.softcap, .key_rows = a.key_rows};
   in_type_of(out, [&]<class T>(T) {
-    const Heads<const T> v(a.v);
+    const Heads<const T> v(values);
     const Heads<T> y(out);
     for_each_query(a, [&](const Query& query) {
       for (std::int64_t head = 0; head < y.heads; ++head) {
-        const Probabilities p = probabilities<T>(a, query, head);
+        const Probabilities p = probabilities<T>(wide, query, head);
         if (a.logsumexp) Matrix<T> (*a.logsumexp)(query.token, head) = static_cast<T>(p.logsumexp);
         for (std::int64_t d = 0; d < y.dim; ++d) {
           double sum = 0;
