@@ -9,6 +9,9 @@ under "cases", and the "sources" they have in common; and under "filters" rows o
 these leave. Tokens begin with the start token and end where padding begins; the
 score is that of the beam search, or null where Hugging Face has none (greedy search).
 Each source is searched alone, in f32.
+
+And causal.json: the same for the decoder-only models of tests/golden/llama and tests/golden/gpt2, with "model" and "prompts" in each
+of a list.
 """
 import json
 import pathlib
@@ -84,6 +87,37 @@ def generate(model, source, options):
     return result
 
 
+def causal_cases():
+    yield {"max_new_tokens": 8}
+    for early_stopping in (True, False, "never"):
+        yield {"num_beams": 3, "early_stopping": early_stopping, "num_return_sequences": 3, "max_new_tokens": 8}
+    for length_penalty in (-1.0, 0.0, 2.0):
+        yield {"num_beams": 4, "length_penalty": length_penalty, "num_return_sequences": 2, "max_new_tokens": 8}
+    yield {"num_beams": 4, "no_repeat_ngram_size": 2, "num_return_sequences": 4, "max_new_tokens": 8, "min_new_tokens": 3}
+    yield {"num_beams": 2, "max_length": 12, "repetition_penalty": 1.3, "num_return_sequences": 2}
+
+
+def causal(name):
+    model = transformers.AutoModelForCausalLM.from_pretrained(GOLDEN.parent / name, attn_implementation="eager").eval()
+    generator = torch.Generator().manual_seed(7)
+    prompts = [torch.randint(3, VOCABULARY, (n,), generator=generator) for n in (4, 1, 7)]
+    ends = [EOS, 5, 17]  # several, so that outputs end early now and then
+    result = {"model": name, "ends": ends, "prompts": [p.tolist() for p in prompts], "cases": []}
+    for options in causal_cases():
+        outputs = []
+        for prompt in prompts:
+            config = transformers.GenerationConfig(pad_token_id=PAD, eos_token_id=ends, do_sample=False, output_scores=True,
+                                                   return_dict_in_generate=True, **options)
+            out = model.generate(input_ids=prompt[None], attention_mask=torch.ones_like(prompt)[None], generation_config=config)
+            scores = getattr(out, "sequences_scores", None)
+            outputs.append([])
+            for i, row in enumerate(out.sequences.tolist()):
+                end = next((t + 1 for t in range(len(prompt), len(row)) if row[t] in ends), len(row))
+                outputs[-1].append({"tokens": row[:end], "score": None if scores is None else float(scores[i])})
+        result["cases"].append({"options": options, "outputs": outputs})
+    return result
+
+
 def filters(model):
     generator = torch.Generator().manual_seed(1)
     for options in ({"temperature": 0.7, "top_k": 5}, {"top_k": 0, "top_p": 0.8}, {"top_k": 0, "min_p": 0.1}, {"top_k": 0, "typical_p": 0.5},
@@ -114,6 +148,7 @@ def main():
     lines = ",\n  ".join(json.dumps(c) for c in golden["cases"])
     (GOLDEN / "goldens.json").write_text(f'{{"sources": {json.dumps(golden["sources"])},\n "cases": [\n  {lines}],\n'
                                        f' "filters": {json.dumps(golden["filters"])}}}\n')
+    (GOLDEN / "causal.json").write_text(json.dumps([causal("llama"), causal("gpt2")]) + "\n")
 
 
 if __name__ == "__main__":

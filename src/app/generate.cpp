@@ -8,10 +8,13 @@
 #include "app/command.h"
 #include "app/drafting.h"
 #include "app/sampling_options.h"
+#include "app/search_options.h"
 #include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "data/byte_stream.h"
+#include "generate/causal_decoder.h"
+#include "generate/search.h"
 #include "generate/text_stream.h"
 
 namespace glossa::app {
@@ -26,6 +29,7 @@ struct Options {
   EngineOptions engine;
   DraftOptions draft;
   SamplingConfig sampling;
+  SearchChanges search;  // any: beam search
 };
 
 // A prompt at work.
@@ -81,12 +85,91 @@ OrderedJson as_json(const Job& job, const Tokenizer& tokenizer, std::int32_t bes
   return j;
 }
 
+// The outputs of a search for one prompt, best first.
+class Found {
+ public:
+  Found(const Options& o, const LoadedCausalModel& loaded, SearchResult result, std::size_t prompt_tokens)
+      : prompt_tokens_(prompt_tokens) {
+    for (Hypothesis& h : result.hypotheses) {
+      const std::vector<Token> generated(h.tokens.begin() + static_cast<std::ptrdiff_t>(prompt_tokens), h.tokens.end());
+      const bool ended = !o.ignore_eos && !generated.empty() && is_stop(loaded, generated.back());
+      std::vector<Token> tokens(generated.begin(), generated.end() - (ended ? 1 : 0));
+      std::string text = loaded.tokenizer.decode(tokens, !o.special);
+      outputs_.push_back({std::move(tokens), std::move(text), ended ? "stop" : "length", h.score, h.log_probability});
+    }
+  }
+
+  OrderedJson as_json() const {
+    OrderedJson j = as_json(outputs_[0]);
+    j["prompt_tokens"] = prompt_tokens_;
+    if (outputs_.size() > 1)
+      for (const Output& output : outputs_) j["sequences"].push_back(as_json(output));
+    return j;
+  }
+  // The text; of several, Marian's list, with newlines as \n: number ||| text ||| score.
+  std::string as_text(std::size_t number, bool list) const {
+    if (!list) return outputs_[0].text + "\n";
+    std::string all;
+    for (const Output& output : outputs_) all += fmt::format("{} ||| {} ||| {:.6f}\n", number, in_a_line(output.text), output.score);
+    return all;
+  }
+
+ private:
+  struct Output {
+    std::vector<Token> tokens;
+    std::string text, reason;
+    double score, log_probability;
+  };
+  static bool is_stop(const LoadedCausalModel& loaded, Token token) {
+    return std::find(loaded.stop_tokens.begin(), loaded.stop_tokens.end(), token) != loaded.stop_tokens.end();
+  }
+  static OrderedJson as_json(const Output& o) {
+    return {{"text", o.text}, {"tokens", o.tokens}, {"finish_reason", o.reason}, {"score", o.score}, {"log_probability", o.log_probability}};
+  }
+  static std::string in_a_line(const std::string& text) {
+    std::string line;
+    for (const char c : text) c == '\n' ? line += "\\n" : line += c;
+    return line;
+  }
+
+  std::size_t prompt_tokens_;
+  std::vector<Output> outputs_;
+};
+
+void search(const Options& o, const std::vector<std::string>& prompts, const LoadedCausalModel& loaded) {
+  check(o.predict != 0, Code::bad_value, "--predict 0: a search has at least one token to find");
+  GenerationConfig config;
+  config.max_new_tokens = std::max(o.predict, 0);
+  if (!o.ignore_eos) config.eos_token_id = loaded.stop_tokens;
+  config.forbid_padding(loaded.tokenizer.size(), loaded.model->vocabulary());
+  for (const auto& change : o.search) change(config);
+  config.num_beams = std::max(config.num_beams, config.num_return_sequences);
+  Search search(std::make_unique<CausalDecoder>(*loaded.model, o.engine.cache), config, {.batch_size = o.engine.sequences});
+  std::vector<std::size_t> lengths;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    SearchRequest request{.index = i, .source = {}, .prefix = loaded.tokenizer.encode(prompts[i], !o.no_special)};
+    lengths.push_back(request.prefix.size());
+    search.submit(std::move(request));
+  }
+  std::vector<SearchResult> results;
+  while (!search.idle()) search.step(results);
+  std::sort(results.begin(), results.end(), [](const SearchResult& a, const SearchResult& b) { return a.index < b.index; });
+  StandardOutput out;
+  for (SearchResult& result : results) {
+    const std::size_t i = result.index;
+    const Found found(o, loaded, std::move(result), lengths[i]);
+    out.write(o.json ? to_line(found.as_json()) : found.as_text(i, config.num_return_sequences > 1));
+  }
+  out.flush();
+}
+
 void run(const Options& o) {
   o.sampling.validate();
   const std::vector<std::string> prompts = prompts_of(o);
   const auto started = Clock::now();
   const LoadedCausalModel loaded = load_causal(o.model);
   const double load_seconds = seconds_since(started);
+  if (!o.search.empty()) return search(o, prompts, loaded);
   const std::function<bool(std::int32_t)> breaks = sequence_breaks(loaded.tokenizer, o.sampling);
   const std::unique_ptr<Drafter> drafter = make_drafter(o.draft, loaded.tokenizer, o.engine.sequences);
   Engine engine(*loaded.model, breaks, with_drafter(o.engine, drafter.get()));
@@ -176,12 +259,25 @@ void add_generate(CLI::App& program) {
   add_threads_option(*c);
   add_draft_options(*c, o->draft, o->engine);
   add_sampling_options(*c, o->sampling);
+  // What says how single tokens are chosen, or looks at texts on the way.
+  std::vector<const CLI::Option*> of_tokens;
+  for (const CLI::Option* option : c->get_options())
+    if (option->get_group() != "Options") of_tokens.push_back(option);
+  for (const char* name : {"--stop", "--logprobs", "--context-shift", "--keep", "--ctx-size", "--batch-size"})
+    of_tokens.push_back(c->get_option(name));
+  add_beam_options(*c, o->search, "--num-beams,--beam-size", "Outputs of each prompt, as `number ||| text ||| score`");
   c->footer(
       "Examples:\n"
       "  glossa generate -m MODEL -p 'Once upon a time' -n 50\n"
       "  glossa generate -m MODEL --file story.txt --temp 0 --json\n"
-      "  glossa generate -m MODEL prompts.jsonl -n 100 --json");
-  c->callback([o] { run(*o); });
+      "  glossa generate -m MODEL prompts.jsonl -n 100 --json\n"
+      "  glossa generate -m MODEL -p 'Paris is' -n 20 --num-beams 4 --n-best 2");
+  c->callback([o, of_tokens] {
+    for (const CLI::Option* option : of_tokens)
+      check(o->search.empty() || option->count() == 0, Code::usage, "{} has no meaning for beam search, which other options ask for",
+            option->get_name());
+    run(*o);
+  });
 }
 
 }  // namespace glossa::app

@@ -2,10 +2,10 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
-#include <type_traits>
 
 #include "app/command.h"
 #include "app/line_queue.h"
+#include "app/search_options.h"
 #include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -23,7 +23,7 @@ struct Options {
   bool json = false, replace_invalid = false, bf16 = false;
   TranslatorOptions translator;
   // What the command line says of the search; the rest is the model's generation_config.json.
-  std::vector<std::function<void(GenerationConfig&)>> changes;
+  SearchChanges changes;
 };
 
 // Where results go: standard output, or a file that appears when it is complete.
@@ -53,33 +53,6 @@ class Output {
   std::optional<AtomicFile> file_;
   StandardOutput standard_;
 };
-
-constexpr double kLittle = 1e-6;  // for what must be more than 0
-
-// A number of the search, from `low` to `high`.
-template <class T>
-struct Change {
-  const char* names;
-  T GenerationConfig::*field;
-  std::type_identity_t<T> low, high;
-  const char* meaning;
-};
-// What compilers make of an aggregate by themselves, but for some that are still in use.
-template <class T, class L, class H>
-Change(const char*, T GenerationConfig::*, L, H, const char*) -> Change<T>;
-
-template <class T>
-CLI::Option* add_change(CLI::App& command, Options& o, const Change<T>& change) {
-  CLI::Option* option = command.add_option_function<T>(
-      change.names,
-      [&o, field = change.field](const T& value) { o.changes.push_back([field, value](GenerationConfig& g) { g.*field = value; }); },
-      change.meaning);
-  if constexpr (std::is_integral_v<T>)
-    option->type_name("N")->check(whole_number(static_cast<std::int64_t>(change.low), static_cast<std::int64_t>(change.high)));
-  else
-    option->type_name("X")->check(number(change.low, change.high));
-  return option;
-}
 
 OrderedJson as_json(const Translation& t, const Tokenizer& tokenizer, bool alignment) {
   OrderedJson hypotheses = OrderedJson::array();
@@ -164,38 +137,24 @@ void run(Options& o) {
   if (lines.repaired() > 0) note(fmt::format("{} lines had bytes that are not UTF-8, which were replaced", lines.repaired()));
 }
 
-void add_search_options(CLI::App& c, Options& o) {
+void add_search_options(CLI::App& c, SearchChanges& changes) {
   using G = GenerationConfig;
-  const char* group = "Search";
-  const auto add = [&](const auto& change) { add_change(c, o, change)->group(group); };
-  add(Change{"-b,--beam-size,--num-beams", &G::num_beams, 1, 1000, "Hypotheses kept; 1: greedy"});
-  add(Change{"--n-best,--num-return-sequences", &G::num_return_sequences, 1, 1000, "Translations of each line, as `line ||| text ||| score`"});
-  add(Change{"--length-penalty", &G::length_penalty, -100, 100, "Exponent of the length that scores are divided by"});
-  c.add_option_function<std::string>("--length-penalty-form", [&o](const std::string& form) {
-     o.changes.push_back([form](G& g) { g.length_penalty_form = form == "gnmt" ? LengthPenaltyForm::gnmt : LengthPenaltyForm::power; });
-   }, "power: n^A; gnmt: ((5 + n) / 6)^A")->check(CLI::IsMember({"power", "gnmt"}))->group(group);
+  add_beam_options(c, changes, "-b,--beam-size,--num-beams", "Translations of each line, as `line ||| text ||| score`");
+  const auto add = [&](const auto& change) { add_change(c, changes, change)->group("Search"); };
   add(Change{"--coverage-penalty", &G::coverage_penalty, 0, 1e6, "GNMT's beta, for source words that nothing attended to"});
-  add(Change{"--patience", &G::patience, kLittle, 1e6, "Finished hypotheses wanted, in multiples of the beam size"});
-  c.add_option_function<std::string>("--early-stopping", [&o](const std::string& mode) {
-     const EarlyStopping e = early_stopping_from_name(mode);
-     o.changes.push_back([e](G& g) { g.early_stopping = e; });
-   }, "true, false or never")->group(group);
   add(Change{"--min-length", &G::min_new_tokens, 0, INT32_MAX, "Least tokens of a translation"});
   add(Change{"--max-length", &G::max_new_tokens, 1, INT32_MAX, "Most tokens of a translation"});
   add(Change{"--max-length-ratio", &G::max_length_ratio, 0, 1e6, "Most tokens, in multiples of the source's, and ten"});
-  add(Change{"--no-repeat-ngram-size", &G::no_repeat_ngram_size, 0, INT32_MAX, "No sequence of so many tokens comes twice"});
   add(Change{"--repetition-penalty", &G::repetition_penalty, kLittle, 1e6, "Above 1: tokens that were used are less likely"});
-  add(Change{"--num-beam-groups", &G::num_beam_groups, 1, 1000, "Diverse beam search: groups"});
-  add(Change{"--diversity-penalty", &G::diversity_penalty, 0, 1e6, "Diverse beam search: cost of another group's token"});
 }
 
-void add_sampling_options(CLI::App& c, Options& o) {
+void add_sampling_options(CLI::App& c, SearchChanges& changes) {
   using G = GenerationConfig;
   const char* group = "Sampling";
-  c.add_flag_function("--sampling,--do-sample", [&o](std::int64_t) {
-     o.changes.push_back([](G& g) { g.do_sample = true, g.num_beams = 1; });
+  c.add_flag_function("--sampling,--do-sample", [&changes](std::int64_t) {
+     changes.push_back([](G& g) { g.do_sample = true, g.num_beams = 1; });
    }, "Draw tokens instead of searching")->group(group);
-  const auto add = [&](const auto& change) { add_change(c, o, change)->group(group); };
+  const auto add = [&](const auto& change) { add_change(c, changes, change)->group(group); };
   add(Change{"--temperature", &G::temperature, kLittle, 1e6, "Below 1: likelier tokens more often"});
   add(Change{"--top-k", &G::top_k, 0, INT32_MAX, "Only the likeliest; 0: all"});
   add(Change{"--top-p", &G::top_p, kLittle, 1, "Only the likeliest that make up this probability"});
@@ -221,8 +180,8 @@ void add_translate(CLI::App& program) {
   c->add_flag("--json", o->json, "One JSON object a line: text, tokens, scores");
   c->add_flag("--bf16", o->bf16, "Matrix products in bf16, where the processor has it");
   add_threads_option(*c);
-  add_search_options(*c, *o);
-  add_sampling_options(*c, *o);
+  add_search_options(*c, o->changes);
+  add_sampling_options(*c, o->changes);
   c->footer(
       "What the command line leaves open, generation_config.json of the model decides. Lines come out in their order; an empty line stays empty.\n\n"
       "Examples:\n"

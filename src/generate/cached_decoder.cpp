@@ -93,6 +93,13 @@ void CachedDecoder::remember(std::span<const std::span<const std::int32_t>> sour
   for (std::size_t m = 0; m < models_.size(); ++m) models_[m]->remember(tokens, where, memory_[m]);
 }
 
+Tensor CachedDecoder::alignments(const Seq2SeqBatch& batch) const {
+  Tensor sum = models_[0]->alignments(batch);
+  for (std::size_t m = 1; m < models_.size(); ++m) Backend::of(device_).add(sum, models_[m]->alignments(batch), sum);
+  if (models_.size() > 1) Backend::of(device_).scale(sum, 1.0 / static_cast<double>(models_.size()), sum);
+  return sum;
+}
+
 Tensor CachedDecoder::logits_of(std::size_t model, const DecodeStep& step, const Tensor& last) {
   Tensor hidden = models_[model]->step(step, self_[model], memory_[model]);
   if (last) {

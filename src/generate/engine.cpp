@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "generate/causal_step.h"
 
 namespace glossa {
 namespace {
@@ -124,19 +125,7 @@ void Engine::guess() {
 // Logits after the last token of those sequences that have no more tokens to read, and after the tokens guessed for them;
 // they take their turns.
 Tensor Engine::logits_of(std::vector<Turn>& turns) {
-  std::vector<std::int32_t> ids, positions, lengths, new_rows, counts, past_rows, past_counts, last;
-  const auto read = [&](Sequence& s, std::int32_t token, std::int64_t length) {
-    ids.push_back(token);
-    positions.push_back(static_cast<std::int32_t>(s.rows.size()));
-    lengths.push_back(static_cast<std::int32_t>(length));
-    s.rows.push_back(cache_.take());
-    new_rows.push_back(s.rows.back());
-  };
-  const auto end_piece = [&](const Sequence& s, std::int64_t count) {
-    counts.push_back(static_cast<std::int32_t>(count));
-    past_rows.insert(past_rows.end(), s.rows.begin(), s.rows.end());
-    past_counts.push_back(static_cast<std::int32_t>(s.rows.size()));
-  };
+  CausalStep step(cache_);
   // Single tokens first: prompts fill what is left of the step.
   std::int64_t room = options_.batch_tokens;
   std::vector<Sequence*> order;
@@ -148,39 +137,23 @@ Tensor Engine::logits_of(std::vector<Turn>& turns) {
     const auto known = static_cast<std::int64_t>(s->rows.size()), wanted = static_cast<std::int64_t>(s->tokens.size()) - known;
     // Prompts are cut at the same places whatever else there is to do, so that results are the same.
     const std::int64_t count = std::min(wanted, options_.batch_tokens - known % options_.batch_tokens);
-    if (count > room && !ids.empty()) {
+    if (count > room && !step.empty()) {
       s->guess.clear();
       continue;
     }
     room -= count + static_cast<std::int64_t>(s->guess.size());
-    for (std::int64_t t = known; t < known + count; ++t) read(*s, s->tokens[t], known + count);
-    end_piece(*s, count);
+    step.read(std::span(s->tokens).subspan(s->rows.size(), static_cast<std::size_t>(count)), s->rows);
     if (s->generated == 0) counts_.prompt += static_cast<std::uint64_t>(count);
     if (count < wanted) continue;
-    turns.push_back({s, static_cast<std::int64_t>(last.size())});
-    last.push_back(static_cast<std::int32_t>(ids.size()) - 1);
+    turns.push_back({s, step.want()});
     // Each of the guessed tokens is a sequence of its own here, so that its logits are, to the last bit, those that it would
     // have if it were read alone.
     for (const std::int32_t token : s->guess) {
-      read(*s, token, static_cast<std::int64_t>(s->rows.size()) + 1);
-      end_piece(*s, 1);
-      last.push_back(static_cast<std::int32_t>(ids.size()) - 1);
+      step.read({&token, 1}, s->rows);
+      step.want();
     }
   }
-  const CausalInput in{.tokens = {Tensor::of(ids), Sequences::of_lengths(counts)},
-                       .positions = Tensor::of(positions),
-                       .lengths = Tensor::of(lengths),
-                       .cache = &cache_,
-                       .new_rows = Tensor::of(new_rows),
-                       .past = {Sequences::of_lengths(past_counts), Tensor::of(past_rows)}};
-  Tensor hidden = model_.hidden(in);
-  if (turns.empty()) return {};
-  if (last.size() < ids.size()) {
-    Tensor some = hidden.like({static_cast<std::int64_t>(last.size()), hidden.cols()});
-    Backend::of(hidden.device()).gather_rows(hidden, Tensor::of(last), some);
-    hidden = some;
-  }
-  return model_.logits(hidden).to(DType::f32);
+  return step.logits(model_);
 }
 
 GenerateEvent Engine::choose(Sequence& s, std::span<float> logits, const Sampling::Summary& summary) const {

@@ -229,6 +229,10 @@ GenerationConfig GenerationConfig::load(const std::filesystem::path& directory,
   return config;
 }
 
+void GenerationConfig::forbid_padding(std::int64_t tokens, std::int64_t vocabulary) {
+  for (std::int64_t id = tokens; id < vocabulary; ++id) suppress_tokens.push_back(static_cast<std::int32_t>(id));
+}
+
 OrderedJson GenerationConfig::to_json() const {
   OrderedJson json;
   const GenerationConfig usual;
@@ -274,7 +278,7 @@ OrderedJson GenerationConfig::to_json() const {
   return json;
 }
 
-void GenerationConfig::validate(std::int64_t vocabulary, const std::string& origin, Code code) const {
+void GenerationConfig::validate(std::int64_t vocabulary, const std::string& origin, Code code, bool reads_sources) const {
   const auto within = [&](const char* name, double value, double low, double high) {
     check(value >= low && value <= high, code, "{}: {} is {}; allowed is {} to {}", origin, name, value, low,
           high);
@@ -303,10 +307,12 @@ void GenerationConfig::validate(std::int64_t vocabulary, const std::string& orig
   within("min_p", min_p, 0, 1);
   within("typical_p", typical_p, 0, 1);
   within("top_k", top_k, 0, kMost);
-  check(!eos_token_id.empty(), code, "{}: eos_token_id is missing", origin);
-  check(decoder_start_token_id >= 0, code, "{}: decoder_start_token_id is missing", origin);
   ids("eos_token_id", eos_token_id);
-  ids("decoder_start_token_id", {decoder_start_token_id});
+  if (reads_sources) {
+    check(!eos_token_id.empty(), code, "{}: eos_token_id is missing", origin);
+    check(decoder_start_token_id >= 0, code, "{}: decoder_start_token_id is missing", origin);
+    ids("decoder_start_token_id", {decoder_start_token_id});
+  }
   if (forced_bos_token_id != -1) ids("forced_bos_token_id", {forced_bos_token_id});
   ids("forced_eos_token_id", forced_eos_token_id);
   ids("suppress_tokens", suppress_tokens);

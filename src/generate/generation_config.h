@@ -75,7 +75,10 @@ struct GenerationConfig {
                                std::vector<std::string>* notes = nullptr);
   OrderedJson to_json() const;
   // Ranges, contradictions, and ids against the size of the vocabulary; `origin` begins the message.
-  void validate(std::int64_t vocabulary, const std::string& origin, Code code) const;
+  // Without sources there need be neither a start token nor one that ends.
+  void validate(std::int64_t vocabulary, const std::string& origin, Code code, bool reads_sources = true) const;
+  // Forbids the ids from `tokens` up to a model's `vocabulary`, which fill it up without a meaning in the tokenizer.
+  void forbid_padding(std::int64_t tokens, std::int64_t vocabulary);
 };
 
 std::string name_of(EarlyStopping e);

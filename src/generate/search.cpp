@@ -13,10 +13,9 @@ constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
-Search::Search(std::vector<const Transformer*> models, const GenerationConfig& config,
-               const SearchOptions& options)
-    : config_(config), options_(options), rules_(config), decoder_(std::move(models)) {
-  config_.validate(decoder_.vocabulary(), "generation", Code::bad_value);
+Search::Search(std::unique_ptr<Decoder> decoder, const GenerationConfig& config, const SearchOptions& options)
+    : config_(config), options_(options), rules_(config), decoder_(std::move(decoder)) {
+  config_.validate(decoder_->vocabulary(), "generation", Code::bad_value, decoder_->reads_sources());
   check(options_.batch_size > 0 && options_.batch_tokens > 0, Code::bad_value,
         "a batch of {} sentences and {} tokens", options_.batch_size, options_.batch_tokens);
   if (config_.do_sample) {
@@ -27,27 +26,34 @@ Search::Search(std::vector<const Transformer*> models, const GenerationConfig& c
     // Other groups can make as many tokens less likely as they have hypotheses.
     if (config_.diversity_penalty > 0) best_ += config_.num_beams - width;
   }
-  best_ = std::min(best_, decoder_.vocabulary());
+  best_ = std::min(best_, decoder_->vocabulary());
+}
+
+std::vector<std::int32_t> Search::beginning(const SearchRequest& request) const {
+  std::vector<std::int32_t> tokens = request.prefix;
+  if (decoder_->reads_sources()) tokens.insert(tokens.begin(), config_.decoder_start_token_id);
+  return tokens;
 }
 
 void Search::submit(SearchRequest request) {
   const auto source = static_cast<std::int64_t>(request.source.size()),
-             prompt = static_cast<std::int64_t>(request.prefix.size()) + 1;
-  check(source > 0, Code::bad_value, "sentence {}: there is no source token to attend to", request.index);
-  check(source <= decoder_.positions(), Code::size,
+             prompt = static_cast<std::int64_t>(beginning(request).size());
+  check(decoder_->reads_sources() == (source > 0), Code::bad_value,
+        "sentence {}: {}", request.index, source > 0 ? "this model reads no source" : "there is no source token to attend to");
+  check(prompt > 0, Code::bad_value, "sentence {}: an empty prompt, and the model has no token to begin with", request.index);
+  check(source <= decoder_->positions(), Code::size,
         "sentence {}: a source of {} tokens; the model's max_position_embeddings is {}", request.index,
-        source, decoder_.positions());
-  const LengthLimits limits = rules_.limits(source, prompt, decoder_.positions());
-  check(prompt < limits.most, Code::size,
-        "sentence {}: a start token and {} forced tokens leave nothing of {} to generate", request.index,
-        prompt - 1, limits.most);
+        source, decoder_->positions());
+  const LengthLimits limits = rules_.limits(source, prompt, decoder_->positions());
+  check(prompt < limits.most, Code::size, "sentence {}: a beginning of {} tokens leaves nothing of {} to generate", request.index, prompt,
+        limits.most);
   waiting_.push_back(std::move(request));
 }
 
 void Search::clear() {
   for (Sentence& s : active_) {
     for (Line& line : s.alive) bury(std::move(line));
-    decoder_.forget(s.memory);
+    decoder_->forget(s.memory);
   }
   active_.clear();
   waiting_.clear();
@@ -59,11 +65,12 @@ void Search::admit() {
   const auto group = std::min(static_cast<std::int64_t>(waiting_.size()),
                               std::max<std::int64_t>(1, options_.batch_size / 4));
   if (group == 0 || free < group) return;
+  const auto size_of = [](const SearchRequest& r) { return static_cast<std::int64_t>(r.source.size() + r.prefix.size()); };
   std::int64_t tokens = 0;
-  for (const Sentence& s : active_) tokens += static_cast<std::int64_t>(s.request.source.size());
+  for (const Sentence& s : active_) tokens += size_of(s.request);
   const std::size_t before = active_.size();
   while (!waiting_.empty() && static_cast<std::int64_t>(active_.size()) < options_.batch_size) {
-    tokens += static_cast<std::int64_t>(waiting_.front().source.size());
+    tokens += size_of(waiting_.front());
     if (tokens > options_.batch_tokens && !active_.empty()) break;
     Sentence& sentence = active_.emplace_back();
     sentence.request = std::move(waiting_.front());
@@ -77,14 +84,13 @@ void Search::admit() {
     sources.emplace_back(active_[i].request.source);
     rows.push_back(&active_[i].memory);
   }
-  decoder_.remember(sources, rows);
+  decoder_->remember(sources, rows);
 }
 
 void Search::start(Sentence& sentence) {
-  const SearchRequest& request = sentence.request;
-  const std::size_t prompt = request.prefix.size() + 1;
-  sentence.limits = rules_.limits(static_cast<std::int64_t>(request.source.size()),
-                                  static_cast<std::int64_t>(prompt), decoder_.positions());
+  const std::vector<std::int32_t> prompt = beginning(sentence.request);
+  sentence.limits = rules_.limits(static_cast<std::int64_t>(sentence.request.source.size()),
+                                  static_cast<std::int64_t>(prompt.size()), decoder_->positions());
   std::int32_t lines = config_.num_beam_groups;
   if (config_.num_beams > 1)
     sentence.groups.assign(static_cast<std::size_t>(lines),
@@ -93,8 +99,7 @@ void Search::start(Sentence& sentence) {
     lines = config_.num_return_sequences;
   for (std::int32_t i = 0; i < lines; ++i) {
     Line line = fresh();
-    line.tokens.push_back(config_.decoder_start_token_id);
-    line.tokens.insert(line.tokens.end(), request.prefix.begin(), request.prefix.end());
+    line.tokens = prompt;
     line.log_probability = 0;
     line.group = i;
     sentence.alive.push_back(std::move(line));
@@ -111,7 +116,7 @@ Search::Line Search::fresh() {
 }
 
 void Search::bury(Line line) {
-  decoder_.release(line.rows);
+  decoder_->release(line.rows);
   dead_.push_back(std::move(line));
 }
 
@@ -125,7 +130,7 @@ void Search::step(std::vector<SearchResult>& results) {
                        .rows = &line.rows,
                        .memory = s.memory,
                        .new_sentence = &line == s.alive.data()});
-  Tensor logits = decoder_.step(step_);
+  Tensor logits = decoder_->step(step_);
   look_ahead(logits, step_.size());
 
   std::size_t at = 0;
@@ -239,7 +244,7 @@ void Search::survive(Sentence& sentence, std::size_t first, std::span<const Cand
       line = fresh();
       line.tokens = parent.tokens;
       line.rows = parent.rows;
-      decoder_.share(line.rows);
+      decoder_->share(line.rows);
     }
     line.tokens.push_back(c.token);
     line.log_probability = c.log_probability;
@@ -324,21 +329,15 @@ void Search::attend(std::span<Sentence* const> done) {
       all.push_back(&h);
     }
   }
-  const Device device = decoder_.models()[0]->device();
-  const Seq2SeqBatch batch{{Tensor::of(sources, device), Sequences::of_lengths(source_counts, device)},
+  const Device device = decoder_->device();
+  const Tensor attention =
+      decoder_->alignments({{Tensor::of(sources, device), Sequences::of_lengths(source_counts, device)},
                            {Tensor::of(targets, device), Sequences::of_lengths(target_counts, device)},
-                           {}};
-  for (const Transformer* model : decoder_.models()) {
-    const Tensor attention = model->alignments(batch);
-    const float* row = attention.data<float>();
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const auto width = static_cast<std::size_t>(source_counts[i]);
-      std::vector<float>& sum = all[i]->attention;
-      sum.resize(width * static_cast<std::size_t>(target_counts[i]));
-      for (std::size_t t = 0; t < static_cast<std::size_t>(target_counts[i]); ++t, row += attention.cols())
-        for (std::size_t j = 0; j < width; ++j)
-          sum[t * width + j] += row[j] / static_cast<float>(decoder_.models().size());
-    }
+                           {}});
+  const float* row = attention.data<float>();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::int32_t t = 0; t < target_counts[i]; ++t, row += attention.cols())
+      all[i]->attention.insert(all[i]->attention.end(), row, row + source_counts[i]);
   }
   for (std::size_t i = 0; config_.coverage_penalty > 0 && i < all.size(); ++i)
     all[i]->score +=
@@ -356,7 +355,7 @@ SearchResult Search::result_of(Sentence& sentence) {
     result.hypotheses.resize(static_cast<std::size_t>(config_.num_return_sequences));
   check(!result.hypotheses.empty(), Code::bad_value,
         "sentence {}: the rules of generation forbid every token", result.index);
-  decoder_.forget(sentence.memory);
+  decoder_->forget(sentence.memory);
   return result;
 }
 

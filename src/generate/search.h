@@ -6,10 +6,12 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <vector>
 
 #include "generate/beam_search.h"
 #include "generate/cached_decoder.h"
+#include "generate/decoder.h"
 #include "generate/rules.h"
 #include "generate/sampler.h"
 
@@ -17,8 +19,8 @@ namespace glossa {
 
 struct SearchRequest {
   std::uint64_t index = 0;  // names the sentence; what is sampled for it depends on this and the seed
-  std::vector<std::int32_t> source;       // at least one token
-  std::vector<std::int32_t> prefix = {};  // target tokens that the output begins with
+  std::vector<std::int32_t> source;       // at least one token; none for a model without sources
+  std::vector<std::int32_t> prefix = {};  // tokens that the output begins with; without sources, the prompt
 };
 
 struct SearchResult {
@@ -30,16 +32,17 @@ struct SearchResult {
 
 struct SearchOptions {
   std::int64_t batch_tokens =
-      4096;                      // source tokens of all sentences in the pool (one sentence may have more)
+      4096;                      // source and prefix tokens of all sentences in the pool (one may have more)
   std::int64_t batch_size = 64;  // sentences in the pool
   bool attention = false;        // fill Hypothesis::attention
 };
 
 class Search {
  public:
-  // Models as for CachedDecoder. Error(bad_value) for a configuration that contradicts itself or the model.
-  Search(std::vector<const Transformer*> models, const GenerationConfig& config,
-         const SearchOptions& options = {});
+  // Error(bad_value) for a configuration that contradicts itself or the model.
+  Search(std::unique_ptr<Decoder> decoder, const GenerationConfig& config, const SearchOptions& options = {});
+  Search(std::vector<const Transformer*> models, const GenerationConfig& config, const SearchOptions& options = {})
+      : Search(std::make_unique<CachedDecoder>(std::move(models)), config, options) {}
 
   // Error(size) if source or prefix are longer than the model has positions for.
   void submit(SearchRequest request);
@@ -51,7 +54,7 @@ class Search {
   std::size_t sentences() const { return active_.size() + waiting_.size(); }  // submitted and not done
   const SearchOptions& options() const { return options_; }
   // Rows that hypotheses and sentences hold in the caches: none when idle.
-  std::int64_t rows_in_use() const { return decoder_.rows_in_use(); }
+  std::int64_t rows_in_use() const { return decoder_->rows_in_use(); }
 
  private:
   struct Line {                              // a hypothesis alive
@@ -77,6 +80,8 @@ class Search {
     float log_sum_exp = 0;       // of the row as the model gave it
   };
 
+  // Of the output: the start token, if there is one, and the prefix.
+  std::vector<std::int32_t> beginning(const SearchRequest& request) const;
   void admit();
   void start(Sentence& sentence);
   Line fresh();  // an empty line with the memory of a dead one
@@ -95,7 +100,7 @@ class Search {
   GenerationConfig config_;
   SearchOptions options_;
   Rules rules_;
-  CachedDecoder decoder_;
+  std::unique_ptr<Decoder> decoder_;
   std::int64_t best_ = 1;  // how many of each row's logits are looked at
   std::deque<SearchRequest> waiting_;
   std::deque<Sentence> active_;

@@ -23,10 +23,8 @@ SearchOptions with_attention(SearchOptions options, bool alignment) {
   return options;
 }
 
-// Ids that fill a model's vocabulary up, without a meaning in the tokenizer, must not be generated.
 GenerationConfig within(GenerationConfig config, std::int64_t tokens, std::int64_t vocabulary) {
-  for (std::int64_t id = tokens; id < vocabulary; ++id)
-    config.suppress_tokens.push_back(static_cast<std::int32_t>(id));
+  config.forbid_padding(tokens, vocabulary);
   return config;
 }
 

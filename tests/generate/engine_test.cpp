@@ -6,9 +6,8 @@
 #include <map>
 #include <set>
 
-#include "checkpoint/tensor_directory.h"
+#include "causal_golden.h"
 #include "generate/draft_model.h"
-#include "models/all.h"
 #include "support/error_of.h"
 
 // The engine on the small random models of tests/golden, against whole passes without any cache.
@@ -18,16 +17,6 @@ namespace {
 using Ids = std::vector<std::int32_t>;
 
 const std::function<bool(std::int32_t)> kNothingBreaks = [](std::int32_t) { return false; };
-
-struct Causal {
-  TensorDirectory weights;
-  ParameterList parameters;
-  std::unique_ptr<CausalModel> model;
-  explicit Causal(const std::string& name)
-      : weights(std::string(GLOSSA_SOURCE_DIR) + "/tests/golden/" + name + "/model.safetensors"),
-        parameters({.source = [this](const std::string& n) { return weights.find(n); }, .training = false}),
-        model(make_causal_model(read_json(std::string(GLOSSA_SOURCE_DIR) + "/tests/golden/" + name + "/config.json"), name, parameters)) {}
-};
 
 SamplingConfig greedy() { return {.temp = 0}; }
 
@@ -75,7 +64,7 @@ std::map<std::uint64_t, Output> run(Engine& engine) {
 class EngineOf : public testing::TestWithParam<const char*> {};
 
 TEST_P(EngineOf, GivesWhatWholePassesGive) {
-  const Causal c(GetParam());
+  const CausalGolden c(GetParam());
   Engine engine(*c.model, kNothingBreaks, {.batch_tokens = 5, .sequences = 3});
   for (std::uint64_t i = 0; i < 6; ++i)
     engine.submit({.index = i, .prompt = prompt(1 + 3 * i % 9, static_cast<std::int32_t>(i)), .sampling = greedy(), .max_new_tokens = 5});
@@ -87,7 +76,7 @@ TEST_P(EngineOf, GivesWhatWholePassesGive) {
 }
 
 TEST_P(EngineOf, WhatIsDrawnDoesNotDependOnNeighbours) {
-  const Causal c(GetParam());
+  const CausalGolden c(GetParam());
   const auto request = [](std::uint64_t i) {
     return GenerateRequest{.index = i, .prompt = prompt(2 + i, static_cast<std::int32_t>(3 * i)), .sampling = {.seed = 7}, .max_new_tokens = 6};
   };
@@ -104,7 +93,7 @@ TEST_P(EngineOf, WhatIsDrawnDoesNotDependOnNeighbours) {
 INSTANTIATE_TEST_SUITE_P(Models, EngineOf, testing::Values("gpt2", "llama", "mistral", "gemma3", "qwen3"));
 
 TEST(Engine, SharesABeginningInsteadOfComputingItAgain) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   Engine engine(*c.model, kNothingBreaks);
   const Ids whole = prompt(12, 1);
   engine.submit({.index = 1, .prompt = whole, .sampling = greedy(), .max_new_tokens = 3});
@@ -122,7 +111,7 @@ TEST(Engine, SharesABeginningInsteadOfComputingItAgain) {
 }
 
 TEST(Engine, EndsAtStopTokensAndWhereTheContextIsFull) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   const Ids all = by_whole_passes(*c.model, prompt(4, 2), 8);
   Engine engine(*c.model, kNothingBreaks, {.context = 9});
   engine.submit({.index = 1, .prompt = prompt(4, 2), .sampling = greedy(), .stop_tokens = {all[2]}});
@@ -135,7 +124,7 @@ TEST(Engine, EndsAtStopTokensAndWhereTheContextIsFull) {
 }
 
 TEST(Engine, GoesOnBeyondTheContextIfAsked) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   Engine engine(*c.model, kNothingBreaks, {.context = 10, .shift = true, .keep = 2});
   engine.submit({.index = 1, .prompt = prompt(4, 2), .sampling = greedy(), .max_new_tokens = 30});
   const Output found = run(engine).at(1);
@@ -149,7 +138,7 @@ TEST(Engine, GoesOnBeyondTheContextIfAsked) {
 }
 
 TEST(Engine, CancelledSequencesLeave) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   Engine engine(*c.model, kNothingBreaks, {.sequences = 1});
   for (std::uint64_t i = 0; i < 3; ++i) engine.submit({.index = i, .prompt = prompt(3, 1), .sampling = greedy(), .max_new_tokens = 50});
   std::vector<GenerateEvent> events;
@@ -162,7 +151,7 @@ TEST(Engine, CancelledSequencesLeave) {
 }
 
 TEST(Engine, ReportsLikelyTokens) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   Engine engine(*c.model, kNothingBreaks);
   engine.submit({.index = 1, .prompt = prompt(3, 1), .sampling = greedy(), .max_new_tokens = 1, .best = 31});
   std::vector<GenerateEvent> events;
@@ -196,7 +185,7 @@ class Speculation : public testing::TestWithParam<const char*> {};
 
 // With tokens drawn by chance as well: the numbers drawn are keyed by their places in the text.
 TEST_P(Speculation, TextsAreTheSameToTheLastBitWhateverIsGuessed) {
-  const Causal c(GetParam());
+  const CausalGolden c(GetParam());
   const SamplingConfig drawn{.temp = 1.2, .repeat_penalty = 1.1, .seed = 3};
   for (const SamplingConfig& sampling : {greedy(), drawn}) {
     const auto submit = [&](Engine& engine) {
@@ -227,7 +216,7 @@ TEST_P(Speculation, TextsAreTheSameToTheLastBitWhateverIsGuessed) {
 INSTANTIATE_TEST_SUITE_P(Models, Speculation, testing::Values("gpt2", "llama", "mistral", "gemma3", "qwen3"));
 
 TEST(Engine, RightGuessesSaveSteps) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   Ids whole = prompt(4, 2);
   const Ids all = by_whole_passes(*c.model, whole, 12);
   whole.insert(whole.end(), all.begin(), all.end());
@@ -247,7 +236,7 @@ TEST(Engine, RightGuessesSaveSteps) {
 
 // Heads of the golden models are 8 or 16 numbers: no block of 32.
 TEST(Engine, CachesMayBeNarrower) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   const auto text = [&](const CacheTypes& types) {
     Engine engine(*c.model, kNothingBreaks, {.cache = types});
     engine.submit({.index = 1, .prompt = prompt(9, 2), .sampling = greedy(), .max_new_tokens = 8});
@@ -261,7 +250,7 @@ TEST(Engine, CachesMayBeNarrower) {
 }
 
 TEST(Engine, ShiftsItsContextWithGuessesToo) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   const auto text = [&](Drafter* drafter) {
     Engine engine(*c.model, kNothingBreaks, {.context = 10, .shift = true, .keep = 2, .drafter = drafter});
     engine.submit({.index = 1, .prompt = prompt(4, 2), .sampling = greedy(), .max_new_tokens = 30});
@@ -272,7 +261,7 @@ TEST(Engine, ShiftsItsContextWithGuessesToo) {
 }
 
 TEST(Engine, ADraftModelIsRightWhereItIsTheModel) {
-  const Causal c("llama"), other("mistral");
+  const CausalGolden c("llama"), other("mistral");
   const auto submit = [&](Engine& engine) {
     for (std::uint64_t i = 0; i < 4; ++i)
       engine.submit({.index = i, .prompt = prompt(4, static_cast<std::int32_t>(i)), .sampling = greedy(), .max_new_tokens = 10});
@@ -314,7 +303,7 @@ TEST(PromptLookup, TakesTheLongestMatchAndOfTheseTheLatest) {
 }
 
 TEST(Engine, RefusesWhatDoesNotFit) {
-  const Causal c("gpt2");  // 16 positions
+  const CausalGolden c("gpt2");  // 16 positions
   Engine engine(*c.model, kNothingBreaks);
   EXPECT_THAT(error_of([&] { engine.submit({.prompt = prompt(16, 1)}); }), testing::HasSubstr("the prompt has 16 tokens, and the context holds 16"));
   EXPECT_THAT(error_of([&] { engine.submit({.prompt = {}}); }), testing::HasSubstr("empty prompt"));

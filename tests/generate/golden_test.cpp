@@ -1,6 +1,10 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "causal_golden.h"
+#include "generate/causal_decoder.h"
 #include "models.h"
+#include "support/error_of.h"
 
 // What Hugging Face's generate finds with a random tiny model (tools/make_generation_goldens.py).
 namespace glossa::test {
@@ -35,6 +39,53 @@ TEST_P(HuggingFaceSearch, FindsTheSameTokensAndScores) {
       }
     }
   }
+}
+
+TEST(HuggingFace, BeamsOfLanguageModelsAreTheSame) {
+  for (const Json& golden : read_json(kGolden + "/causal.json")) {
+    const CausalGolden of(golden["model"]);
+    const auto prompts = golden["prompts"].get<std::vector<Ids>>();
+    for (const Json& example : golden["cases"]) {
+      SCOPED_TRACE(golden["model"].get<std::string>() + " " + example["options"].dump());
+      GenerationConfig config;
+      config.eos_token_id = golden["ends"].get<Ids>();
+      config = GenerationConfig::from_json(example["options"], "options", config);
+      // Together, and so few at a time that some wait.
+      for (const std::int64_t together : {64, 2}) {
+        Search search(std::make_unique<CausalDecoder>(*of.model), config, {.batch_size = together});
+        for (std::size_t i = 0; i < prompts.size(); ++i) search.submit({.index = i, .source = {}, .prefix = prompts[i]});
+        std::vector<SearchResult> found;
+        while (!search.idle()) search.step(found);
+        EXPECT_EQ(search.rows_in_use(), 0);
+        ASSERT_EQ(found.size(), prompts.size());
+        for (const SearchResult& result : found) {
+          const Json& wanted = example["outputs"][result.index];
+          ASSERT_EQ(result.hypotheses.size(), wanted.size());
+          for (std::size_t i = 0; i < wanted.size(); ++i) {
+            EXPECT_EQ(result.hypotheses[i].tokens, wanted[i]["tokens"].get<Ids>()) << "prompt " << result.index << ", rank " << i;
+            if (!wanted[i]["score"].is_null()) EXPECT_NEAR(result.hypotheses[i].score, wanted[i]["score"].get<double>(), 1e-4);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(CausalSearch, RefusesWhatItCannotDo) {
+  const CausalGolden of("llama");
+  GenerationConfig config;
+  config.num_beams = 2, config.max_new_tokens = 4;
+  Search search(std::make_unique<CausalDecoder>(*of.model), config);
+  EXPECT_THAT(error_of([&] { search.submit({.index = 0, .source = {3}, .prefix = {4}}); }), testing::HasSubstr("reads no source"));
+  EXPECT_THAT(error_of([&] { search.submit({.index = 0, .source = {}, .prefix = {}}); }), testing::HasSubstr("an empty prompt"));
+  EXPECT_THAT(error_of([&] { search.submit({.index = 0, .source = {}, .prefix = Ids(64, 3)}); }), testing::HasSubstr("leaves nothing of 64"));
+  config.coverage_penalty = 1;
+  Search covering(std::make_unique<CausalDecoder>(*of.model), config);
+  covering.submit({.index = 0, .source = {}, .prefix = {3}});
+  EXPECT_THAT(error_of([&] {
+    std::vector<SearchResult> results;
+    while (!covering.idle()) covering.step(results);
+  }), testing::HasSubstr("no coverage to count"));
 }
 
 TEST(HuggingFace, SamplingChoosesAmongTheSameTokens) {

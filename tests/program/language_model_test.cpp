@@ -83,6 +83,28 @@ TEST_F(LanguageModel, TheCacheMayBeNarrower) {
   refused("glossa generate -m model -p a -ctk q3", 2, {"q3", "bf16"});
 }
 
+TEST_F(LanguageModel, SearchesWithBeams) {
+  put("prompts.jsonl", "{\"prompt\": \"abc\"}\n{\"prompt\": \"zebra\"}\n");
+  const std::string line = "glossa -q generate -m model -p abc -n 6 --ignore-eos ";
+  EXPECT_EQ(shell(line + "--num-beams 1").out, shell(line + "--temp 0").out);
+  const Json best = json(line + "--num-beams 4 --json");
+  EXPECT_EQ(best["tokens"].size(), 6u);
+  EXPECT_EQ(best["finish_reason"], "length");
+  EXPECT_NEAR(best["score"].get<double>(), best["log_probability"].get<double>() / 6, 1e-6);
+  const Json three = json(line + "--num-beams 4 --n-best 3 --json");
+  ASSERT_EQ(three["sequences"].size(), 3u);
+  EXPECT_EQ(three["text"], best["text"]);
+  EXPECT_EQ(three["sequences"][0]["text"], best["text"]);
+  EXPECT_GE(three["sequences"][0]["score"].get<double>(), three["sequences"][1]["score"].get<double>());
+  const Outcome list = shell("glossa -q generate -m model prompts.jsonl -n 4 --num-beams 2 --n-best 2 --length-penalty 0");
+  EXPECT_EQ(std::count(list.out.begin(), list.out.end(), '\n'), 4);
+  EXPECT_THAT(list.out, AllOf(testing::StartsWith("0 ||| "), HasSubstr("\n1 ||| ")));
+  refused(line + "--num-beams 4 --temp 0", 2, {"--temp has no meaning for beam search"});
+  refused(line + "--num-beams 4 --stop x", 2, {"--stop has no meaning for beam search"});
+  refused(line + "--num-beams 3 --num-beam-groups 2", 2, {"num_beam_groups"});
+  refused("glossa generate -m model -p abc -n 0 --num-beams 3", 2, {"--predict 0"});
+}
+
 TEST_F(LanguageModel, LogProbabilitiesStopStringsAndBias) {
   const Json likely = json("glossa -q generate -m model -p abc -n 3 --temp 0 --ignore-eos --json --logprobs 4");
   ASSERT_EQ(likely["log_probabilities"].size(), 3u);

@@ -1,0 +1,30 @@
+// causal_step.h -- one pass of a language model over new tokens of many texts, whose keys and values so far lie in a cache.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nn/causal.h"
+
+namespace glossa {
+
+class CausalStep {
+ public:
+  // `cache` must outlive this.
+  explicit CausalStep(KvCache& cache) : cache_(&cache) {}
+
+  // Tokens that come after those whose rows of the cache are `rows`; they get rows too, which are appended.
+  void read(std::span<const std::int32_t> tokens, std::vector<std::int32_t>& rows);
+  // The logits after the token read last are wanted. Their row among all that are wanted.
+  std::int64_t want();
+  bool empty() const { return ids_.empty(); }
+
+  // f32 [wanted, vocabulary]; nothing if none are.
+  Tensor logits(const CausalModel& model) const;
+
+ private:
+  KvCache* cache_;
+  std::vector<std::int32_t> ids_, positions_, lengths_, new_rows_, counts_, past_rows_, past_counts_, wanted_;
+};
+
+}  // namespace glossa
