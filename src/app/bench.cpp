@@ -57,7 +57,7 @@ void bench_train(const TrainBench& options) {
   CausalPreset p = causal_preset(options.preset);
   if (options.dropout >= 0) p.config["embd_pdrop"] = p.config["resid_pdrop"] = options.dropout;
   const std::unique_ptr<CausalModel> model = make_causal_model(p.config, p.name, parameters);
-  const CausalShape shape = CausalShape::of(Json::parse(model->config().dump()));
+  const CausalShape shape = CausalShape::of(Json(model->config()));
   const CausalBatch batch = random_batch(p, 1);
   // A run of language modelling does not smooth its labels.
   measure_updates(options, parameters, shape.width,

@@ -51,9 +51,10 @@ OrderedJson RunState::to_json() const {
           {"log_history", history}};
 }
 
-RunState RunState::from_json(const Json& json, const std::string& origin) {
-  check(json.is_object(), Code::run_state, "{}: not the state of a run", origin);
+RunState RunState::from_json(const OrderedJson& ordered, const std::string& origin) {
+  check(ordered.is_object(), Code::run_state, "{}: not the state of a run", origin);
   try {
+    const Json json(ordered);
     const JsonView view(json, origin);
     const std::int64_t format = view.integer("format", 0, 0, INT64_MAX);
     check(format == kFormat, Code::run_state, "{}: written in format {}, this program reads {}", origin, format, kFormat);
@@ -77,7 +78,7 @@ RunState RunState::from_json(const Json& json, const std::string& origin) {
     s.loss_sum = view.number("loss_sum", 0, -kMany, kMany);
     s.loss_steps = whole("loss_steps");
     s.instruction_set = view.string("instruction_set", "");
-    s.history = OrderedJson::parse(json.value("log_history", Json::array()).dump());
+    s.history = ordered.value("log_history", OrderedJson::array());
     return s;
   } catch (const Error& e) {
     fail(Code::run_state, "{}", e.what());

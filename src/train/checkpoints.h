@@ -34,7 +34,7 @@ struct RunState {
   OrderedJson history = OrderedJson::array();  // what metrics.jsonl holds
 
   OrderedJson to_json() const;
-  static RunState from_json(const Json& json, const std::string& origin);  // Error(run_state)
+  static RunState from_json(const OrderedJson& json, const std::string& origin);  // Error(run_state)
 };
 
 inline constexpr const char* kStateName = "trainer_state.json";

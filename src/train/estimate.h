@@ -29,10 +29,7 @@ struct EstimateInput {
 Estimate estimate(const EstimateInput& input);
 
 // Error(memory) if weights, gradients and moments alone exceed what there is: asked before they are allocated. `keys`: those
-// of the recipe that change the model's size.
-void check_affordable(std::int64_t parameters, const TrainRecipe& recipe, const char* keys);
-
-// Bytes that this process may still use: what the machine has free, or what its control group leaves.
-std::uint64_t available_memory();
+// of the recipe that the model's size follows from.
+void check_affordable(std::uint64_t parameters, const TrainRecipe& recipe, const char* keys);
 
 }  // namespace glossa

@@ -7,7 +7,7 @@
 namespace glossa {
 namespace {
 
-NamedTensors weights_of(const fs::path& checkpoint, const Finish& f) {
+NamedTensors weights_of(const fs::path& checkpoint, const FinishedRun& f) {
   NamedTensors weights;
   for (const auto& [name, tensor] : f.weights) weights.emplace_back(name, tensor.like(tensor.shape()));
   load_tensors(checkpoint / (f.recipe.train.ema_decay > 0 ? kAverageName : "model.safetensors"), weights);
@@ -15,7 +15,7 @@ NamedTensors weights_of(const fs::path& checkpoint, const Finish& f) {
 }
 
 // The mean of the weights of the last checkpoints, that of the last step among them.
-NamedTensors mean_of_checkpoints(const Finish& f) {
+NamedTensors mean_of_checkpoints(const FinishedRun& f) {
   std::vector<std::int64_t> steps;
   for (const std::int64_t step : checkpoint_steps(f.run))
     if (step == f.state.step || (f.recipe.train.save_steps > 0 && step % f.recipe.train.save_steps == 0)) steps.push_back(step);
@@ -31,7 +31,7 @@ NamedTensors mean_of_checkpoints(const Finish& f) {
   return mean;
 }
 
-NamedTensors final_weights(const Finish& f) {
+NamedTensors final_weights(const FinishedRun& f) {
   if (f.recipe.train.load_best_model_at_end && f.state.best_step > 0) {
     f.note(fmt::format("the model is that of step {}, the best", f.state.best_step));
     return weights_of(checkpoint_path(f.run, f.state.best_step), f);
@@ -39,7 +39,7 @@ NamedTensors final_weights(const Finish& f) {
   return f.recipe.train.average_checkpoints > 1 ? mean_of_checkpoints(f) : f.weights;
 }
 
-OrderedJson results(const Finish& f, const std::optional<Scores>& scores) {
+OrderedJson results(const FinishedRun& f, const std::optional<Scores>& scores) {
   OrderedJson all{{"epoch", f.state.epoch},
                   {"global_step", f.state.step},
                   {"train_runtime", f.state.seconds},
@@ -57,7 +57,7 @@ OrderedJson results(const Finish& f, const std::optional<Scores>& scores) {
 
 }  // namespace
 
-std::optional<Scores> finish_run(const Finish& f) {
+std::optional<Scores> finish_run(const FinishedRun& f) {
   const NamedTensors weights = final_weights(f);
   f.task.save(f.run, weights);
   const std::optional<Scores> scores = f.task.score(weights, f.run);

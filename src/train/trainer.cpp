@@ -8,6 +8,7 @@
 
 #include "backend/cpu/cpu_features.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "train/checkpoints.h"
 #include "train/estimate.h"
 #include "train/finish.h"
@@ -157,7 +158,7 @@ Run::Run(const Recipe& recipe, const TrainingOptions& options)
 void Run::restore() {
   const RunState now = state_;
   const fs::path state = resumed_from_ / kStateName;
-  state_ = RunState::from_json(read_json(state), shown(state));
+  state_ = RunState::from_json(parse_ordered_json(read_file(state, Limits{}.json_bytes), shown(state)), shown(state));
   check(state_.data_digest == now.data_digest, Code::run_state,
         "{}: the training data have changed since: digest {} then, {} now", shown(state), state_.data_digest, now.data_digest);
   if (state_.instruction_set != now.instruction_set)
@@ -181,17 +182,16 @@ void Run::check_resources() const {
                                .steps = recipe_.train.max_steps - state_.step});
   hooks_.note(fmt::format("{} parameters; the run needs {}", parameters_.elements(), e.summary()));
   const std::uint64_t memory = available_memory(), disk = free_space(run_);
-  const double mib = 1 << 20;
   // What is allocated already counts as used.
   check(e.batch <= memory, Code::memory,
-        "the run needs about {:.0f} MiB of memory more, {:.0f} are free; train.max_tokens and train.gradient_checkpointing change that",
-        static_cast<double>(e.batch) / mib, static_cast<double>(memory) / mib);
+        "the run needs about {:.0f} MiB of memory more, {:.0f} are free; train.max_tokens and train.gradient_checkpointing "
+        "change that",
+        as_mib(e.batch), as_mib(memory));
   // One checkpoint is written before an older one is removed, and the finished model stands beside them.
   const auto copies = static_cast<std::uint64_t>(std::max(recipe_.train.save_total_limit, recipe_.train.average_checkpoints) + 3);
   check(e.checkpoint * copies <= disk, Code::write,
         "{}: the run needs about {:.0f} MiB of disk ({} checkpoints of {:.0f}), {:.0f} are free; train.save_total_limit changes that",
-        shown(run_), static_cast<double>(e.checkpoint * copies) / mib, copies, static_cast<double>(e.checkpoint) / mib,
-        static_cast<double>(disk) / mib);
+        shown(run_), as_mib(e.checkpoint * copies), copies, as_mib(e.checkpoint), as_mib(disk));
 }
 
 void Run::update_average() {
@@ -326,14 +326,14 @@ TrainingResult Run::operator()() {
   learn();
   TrainingResult result{.stopped = !finished(), .step = state_.step, .checkpoint = last_checkpoint_, .seconds = state_.seconds};
   if (result.stopped) return result;
-  const Finish finish{.recipe = recipe_,
+  const FinishedRun finished{.recipe = recipe_,
                       .run = run_,
                       .task = *task_,
                       .state = state_,
                       .weights = evaluated_weights(),
                       .command = options_.command,
                       .note = hooks_.note};
-  result.scores = finish_run(finish);
+  result.scores = finish_run(finished);
   records_.draw(state_.history);
   return result;
 }

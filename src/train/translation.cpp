@@ -14,7 +14,7 @@ namespace {
 
 TransformerConfig affordable_model(const Recipe& recipe, const Tokenizer& tokenizer) {
   TransformerConfig config = model_config(recipe, tokenizer);
-  check_affordable(config.parameters(), recipe.train,
+  check_affordable(static_cast<std::uint64_t>(config.parameters()), recipe.train,
                    "model.d_model, model.encoder_layers and model.decoder_layers");
   return config;
 }

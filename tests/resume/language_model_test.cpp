@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "checkpoint/causal_model.h"
 #include "data/block_plan.h"
+#include "support/environment.h"
 #include "generate/perplexity.h"
 #include "train/checkpoints.h"
 #include "train/language_model.h"
@@ -44,6 +45,11 @@ class LanguageModelling : public TrainingRun {
           std::string("train.logging_steps=4"), std::string("decode.max_new_tokens=10")})
       r.set(s);
     for (const std::string& s : changes) r.set(s);
+    return r;
+  }
+  static Recipe language_defaults() {
+    Recipe r;
+    r.set("data.task=language-modeling");
     return r;
   }
   static std::string weights(const fs::path& run) { return sha256_of_file(run / "model.safetensors"); }
@@ -179,6 +185,49 @@ TEST_F(LanguageModelling, GoesOnFromAModelThatIsThere) {
   EXPECT_THAT(refusal(r).second, HasSubstr("model.hidden_size is given by model.model_name_or_path"));
 }
 
+// What a run began with may be gone or another when it is resumed: its checkpoints have everything.
+TEST_F(LanguageModelling, AResumedRunGoesOnWithoutTheModelThatItBeganWith) {
+  options_.output_directory = folder / "base";
+  train(recipe({"train.max_steps=4", "train.eval_steps=0"}), options_);
+  fs::create_directories(folder / "described");
+  fs::copy_file(folder / "base" / "config.json", folder / "described" / "config.json");
+  for (const char* key : {"model.model_name_or_path=", "model.config_name="}) {
+    const bool pretrained = key[6] == 'm';
+    Recipe r = recipe({"train.max_steps=8", "train.eval_steps=0"});
+    r.model = Recipe().model;
+    r.set("model.dropout=0");
+    if (pretrained) r.tokenizer = language_defaults().tokenizer;
+    const fs::path from = pretrained ? folder / "base" : folder / "described" / "config.json";
+    r.set(key + from.native());
+    options_.output_directory = folder / "whole";
+    options_.overwrite = true;
+    train(r, options_);
+    options_.overwrite = false;
+    options_.output_directory = folder / (pretrained ? "on" : "anew");
+    int steps = 0;
+    options_.hooks.stop = [&] { return ++steps == 3; };
+    ASSERT_TRUE(train(r, options_).stopped);
+    options_.hooks.stop = [] { return false; };
+    fs::remove_all(from);
+    options_.resume = true;
+    train(r, options_);
+    options_.resume = false;
+    EXPECT_EQ(weights(options_.output_directory), weights(folder / "whole")) << key;
+  }
+}
+
+TEST_F(LanguageModelling, AResumedRunKeepsItsRecordsAsTheyWere) {
+  const auto metrics = [&] { return read_file(options_.output_directory / "metrics.jsonl"); };
+  int steps = 0;
+  options_.hooks.stop = [&] { return ++steps == 14; };
+  train(recipe(), options_);
+  const std::string before = metrics();
+  options_.hooks.stop = [] { return false; };
+  options_.resume = true;
+  train(recipe(), options_);
+  EXPECT_TRUE(metrics().starts_with(before)) << before << metrics();
+}
+
 TEST_F(LanguageModelling, AConfigurationMayDescribeTheModel) {
   put("config.json",
       R"({"model_type": "gemma2", "vocab_size": 5, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
@@ -222,6 +271,33 @@ TEST_F(LanguageModelling, E06_G30_AModelThatMemoryCannotHoldIsRefusedBeforeItIsA
   const auto [code, message] = refusal(recipe({"model.hidden_size=131072", "model.num_hidden_layers=1000"}));
   EXPECT_EQ(code, Code::memory);
   EXPECT_THAT(message, AllOf(HasSubstr("parameters"), HasSubstr("model.hidden_size")));
+}
+
+TEST_F(LanguageModelling, E06_G30_AModelToGoOnFromThatMemoryCannotHoldIsRefused) {
+  options_.output_directory = folder / "base";
+  train(recipe({"train.max_steps=4"}), options_);
+  Recipe r = recipe({"model.model_name_or_path=" + options_.output_directory.native()});
+  const std::string path = r.model.model_name_or_path;
+  r.model = language_defaults().model, r.tokenizer = language_defaults().tokenizer;
+  r.model.model_name_or_path = path;
+  options_.output_directory = folder / "run";
+  Environment environment;
+  environment.set("GLOSSA_MEMORY", "0");
+  const auto [code, message] = refusal(r);
+  EXPECT_EQ(code, Code::memory);
+  // 280 x 16 and 32 x 16 of embeddings; two layers of 32 + 816 + 272 + 32 + 1088 + 1040; a norm of 32.
+  EXPECT_THAT(message, HasSubstr("a model of 11584 parameters (by model.model_name_or_path)"));
+}
+
+TEST_F(LanguageModelling, G29_APromptThatTheModelHasNoPositionsForIsRefusedAtOnce) {
+  std::string prompt;
+  for (int i = 0; i < 40; ++i) prompt += static_cast<char>('a' + i * i % 26);
+  const auto [code, message] = refusal(recipe({"decode.prompt=" + prompt}));
+  EXPECT_EQ(code, Code::recipe);
+  EXPECT_THAT(message, AllOf(HasSubstr("decode.prompt has "), HasSubstr("32 positions")));
+  EXPECT_TRUE(checkpoint_steps(options_.output_directory).empty());
+  options_.overwrite = true;
+  EXPECT_NO_THROW(train(recipe({"decode.prompt=" + prompt, "decode.max_new_tokens=0", "train.max_steps=4"}), options_));
 }
 
 TEST_F(LanguageModelling, G29_KeysThatContradictEachOtherOrAreOfAnotherTaskAreRefused) {
