@@ -38,8 +38,8 @@ std::uint64_t left_of(const fs::path& group, const char* limit_name, const char*
   const auto limit = number_in(group / limit_name), used = number_in(group / used_name);
   if (!limit || !used) return UINT64_MAX;
   const fs::path parts = group / "memory.stat";
-  const std::uint64_t files = number_in(parts, "active_file").value_or(0) +
-                              number_in(parts, "inactive_file").value_or(0);
+  const std::uint64_t files =
+      number_in(parts, "active_file").value_or(0) + number_in(parts, "inactive_file").value_or(0);
   const std::uint64_t held = *used - std::min(*used, files);
   return *limit - std::min(*limit, held);
 }
@@ -66,7 +66,8 @@ std::uint64_t allowed_by_environment() {
   const char* const value = std::getenv("GLOSSA_MEMORY");
   if (!value || !*value) return UINT64_MAX;
   const auto mib = number(value);
-  check(mib && *mib <= UINT64_MAX >> 20, Code::bad_value, "GLOSSA_MEMORY is {}, wanted a number of MiB", quoted(value));
+  check(mib && *mib <= UINT64_MAX >> 20, Code::bad_value, "GLOSSA_MEMORY is {}, wanted a number of MiB",
+        quoted(value));
   return *mib << 20;
 }
 

@@ -32,7 +32,7 @@ struct LoadedModel {
 LoadedModel load_model_directory(const fs::path& directory, const LoadOptions& options = {});
 
 struct ModelFiles {
-  const TransformerConfig& config;
+  const OrderedJson& config;
   NamedTensors weights;
   const Tokenizer& tokenizer;
   const OrderedJson& generation_config;

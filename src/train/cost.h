@@ -1,4 +1,5 @@
-// cost.h -- what models cost by their shapes: floating-point operations of an update, and what is kept for the backward pass.
+// cost.h -- what models cost by their shapes: floating-point operations of an update, and what is kept for
+// the backward pass.
 #pragma once
 #include "base/json.h"
 #include "models/transformer_config.h"

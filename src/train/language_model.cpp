@@ -42,8 +42,8 @@ struct Inference {
         model(make_causal_model(config, "the model", parameters)) {}
 };
 
-// The file that describes the model, or "" if the recipe itself does. A resumed run has its own, whatever became
-// of the one that it began with.
+// The file that describes the model, or "" if the recipe itself does. A resumed run has its own, whatever
+// became of the one that it began with.
 fs::path configuration_file(const Recipe& recipe, const TaskOptions& options) {
   if (recipe.model.config_name.empty()) return {};
   return options.checkpoint.empty() ? fs::path(recipe.model.config_name) : options.checkpoint / "config.json";
@@ -170,9 +170,8 @@ TaskStep LanguageModelTask::make_step() {
     const CausalBatch batch = plan_.batch(ahead_.epoch, ahead_.batch);
     ahead_ = plan_.after(ahead_);
     tokens += batch.tokens.sequences.tokens();
-    step.batches.push_back({counted_labels(batch), [this, batch](const LossOptions& how) {
-                              return made_.model->loss(batch, how);
-                            }});
+    step.batches.push_back({counted_labels(batch),
+                            [this, batch](const LossOptions& how) { return made_.model->loss(batch, how); }});
   }
   step.next = ahead_;
   step.epochs = static_cast<double>(tokens) / static_cast<double>(corpus_.train.data.size());
@@ -236,10 +235,10 @@ void LanguageModelTask::save(const fs::path& directory, const NamedTensors& weig
   set("bos_token_id", corpus_.begin), set("eos_token_id", corpus_.end);
   if (d.temperature > 0)
     generation["temperature"] = d.temperature, generation["top_k"] = d.top_k, generation["top_p"] = d.top_p;
-  write_file(directory / "config.json", to_text(config));
-  write_file(directory / "generation_config.json", to_text(generation));
-  corpus_.tokenizer.save(directory);
-  save_safetensors(directory / "model.safetensors", weights);
+  save_model_directory(directory, {.config = config,
+                                   .weights = weights,
+                                   .tokenizer = corpus_.tokenizer,
+                                   .generation_config = generation});
 }
 
 std::optional<Scores> LanguageModelTask::score(const NamedTensors& weights, const fs::path&) {

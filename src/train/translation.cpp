@@ -114,7 +114,7 @@ Evaluation TranslationTask::evaluate(const NamedTensors& weights) {
 }
 
 void TranslationTask::save(const fs::path& directory, const NamedTensors& weights) const {
-  save_model_directory(directory, {.config = config_,
+  save_model_directory(directory, {.config = config_.to_json(),
                                    .weights = weights,
                                    .tokenizer = corpus_.tokenizer,
                                    .generation_config = generation(recipe_.decode.num_beams).to_json()});

@@ -7,8 +7,8 @@
 #include "base/json.h"
 #include "checkpoint/causal_model.h"
 #include "data/block_plan.h"
-#include "support/environment.h"
 #include "generate/perplexity.h"
+#include "support/environment.h"
 #include "train/checkpoints.h"
 #include "train/language_model.h"
 #include "training_run.h"
@@ -181,6 +181,10 @@ TEST_F(LanguageModelling, GoesOnFromAModelThatIsThere) {
   r.set("data.block_size=33");
   options_.overwrite = true;
   EXPECT_THAT(refusal(r).second, HasSubstr("data.block_size is 33, and the model has 32 positions"));
+  r.set("tokenizer.vocab_size=300");
+  EXPECT_THAT(refusal(r).second,
+              HasSubstr("comes with its tokenizer, and tokenizer.vocab_size must not be set"));
+  r.tokenizer = language_defaults().tokenizer;
   r.set("model.hidden_size=64");
   EXPECT_THAT(refusal(r).second, HasSubstr("model.hidden_size is given by model.model_name_or_path"));
 }
@@ -255,6 +259,19 @@ TEST_F(LanguageModelling, F06_F07_TooLittleTextIsRefusedWithNumbers) {
               AllOf(HasSubstr("6 tokens to train on"), HasSubstr("96"), HasSubstr("train.max_tokens")));
 }
 
+TEST_F(LanguageModelling, F07_ValidationTextThatCannotBeReadIsRefusedBeforeAllWork) {
+  const auto with = [&](const std::string& name) {
+    return recipe({"data.validation_split_percentage=0", "data.valid_file=" + (folder / name).native()});
+  };
+  put("blank.txt", "\n \n"), put("bad.txt", "a\xFF");
+  EXPECT_THAT(refusal(with("none.txt")).second, HasSubstr("none.txt"));
+  EXPECT_THAT(refusal(with("bad.txt")).second, HasSubstr("bad.txt"));
+  EXPECT_THAT(refusal(with("blank.txt")).second,
+              AllOf(HasSubstr("blank.txt"), HasSubstr("no text: 0 documents")));
+  EXPECT_TRUE(notes_.empty()) << notes_[0];  // nothing was prepared
+  EXPECT_FALSE(fs::exists(options_.output_directory / "cache" / "train.tokens"));
+}
+
 TEST_F(LanguageModelling, F14_F16_RepeatedTextsAreSaid) {
   put("list.yaml",
       "data: {task: language-modeling, train_file: [sums.txt, ./sums.txt], valid_file: sums.txt, documents: "
@@ -297,7 +314,8 @@ TEST_F(LanguageModelling, G29_APromptThatTheModelHasNoPositionsForIsRefusedAtOnc
   EXPECT_THAT(message, AllOf(HasSubstr("decode.prompt has "), HasSubstr("32 positions")));
   EXPECT_TRUE(checkpoint_steps(options_.output_directory).empty());
   options_.overwrite = true;
-  EXPECT_NO_THROW(train(recipe({"decode.prompt=" + prompt, "decode.max_new_tokens=0", "train.max_steps=4"}), options_));
+  EXPECT_NO_THROW(
+      train(recipe({"decode.prompt=" + prompt, "decode.max_new_tokens=0", "train.max_steps=4"}), options_));
 }
 
 TEST_F(LanguageModelling, G29_KeysThatContradictEachOtherOrAreOfAnotherTaskAreRefused) {
