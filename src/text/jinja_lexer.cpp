@@ -194,8 +194,8 @@ class Lexer {
         end = next;
       // Each use of a name costs its length, and is counted as one step.
       constexpr std::size_t kLongestName = 1000;
-      if (end - at_ > kLongestName)
-        refuse_at(line_, "a name of {} bytes, and at most {} are read", end - at_, kLongestName);
+      check(end - at_ <= kLongestName, Code::size, "line {}: a name of {} bytes, and at most {} are read", line_,
+            end - at_, kLongestName);
       put(Token::Kind::name, source_.substr(at_, end - at_));
       return move(end);
     }
