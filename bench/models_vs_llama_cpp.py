@@ -16,24 +16,28 @@ import subprocess
 import machine
 
 JOBS = ["read 512", "write", "write 32 texts"]
+RUNS = 3  # of each job in a round, of which the median counts
 
 
 def glossa(program, model, a):
     out = subprocess.run([program, "bench", "model", "-m", model, "--prompt", "512", "--generate", str(a.generate), "--batch", "32", "--runs",
-                          "3", "--threads", str(a.threads), "--json"], check=True, capture_output=True, text=True, env=machine.environment(a.isa)).stdout
+                          str(RUNS), "--threads", str(a.threads), "--json"], check=True, capture_output=True, text=True, env=machine.environment(a.isa)).stdout
     found = json.loads(out.splitlines()[-1])
     return ([found[k] for k in ("prefill_tokens_per_second", "decode_tokens_per_second", "batch_decode_tokens_per_second")], found)
 
 
 def llama(folder, model, a):
     env = machine.environment("best")
-    out = subprocess.run([folder / "llama-bench", "-m", model, "-t", str(a.threads), "-p", "512", "-n", str(a.generate), "-r", "3", "-o", "json"],
+    out = subprocess.run([folder / "llama-bench", "-m", model, "-t", str(a.threads), "-p", "512", "-n", str(a.generate), "-r", str(RUNS), "-o", "json"],
                          check=True, capture_output=True, text=True, env=env).stdout
-    single = [run["avg_ts"] for run in json.loads(out)]
-    out = subprocess.run([folder / "llama-batched-bench", "-m", model, "-t", str(a.threads), "-c", str(32 * (a.generate + 2)), "-npp", "1", "-ntg",
-                          str(a.generate), "-npl", "32", "--output-format", "jsonl"], check=True, capture_output=True, text=True, env=env).stdout
-    batch = next(json.loads(line)["speed_tg"] for line in out.splitlines() if line.startswith("{"))
-    return [*single, batch]
+    single = [statistics.median(run["samples_ts"]) for run in json.loads(out)]
+    batch = []
+    for _ in range(RUNS):
+        out = subprocess.run([folder / "llama-batched-bench", "-m", model, "-t", str(a.threads), "-c", str(32 * (a.generate + 2)),
+                              "-npp", "1", "-ntg", str(a.generate), "-npl", "32", "--output-format", "jsonl"],
+                             check=True, capture_output=True, text=True, env=env).stdout
+        batch.append(next(json.loads(line)["speed_tg"] for line in out.splitlines() if line.startswith("{")))
+    return [*single, statistics.median(batch)]
 
 
 def main():

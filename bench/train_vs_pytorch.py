@@ -6,8 +6,9 @@
 
 The models and batches are the presets of `glossa bench train`: Transformers of the paper's layout with one embedding for both
 sides and the head, dropout 0.1 on embeddings and residual branches, label smoothing 0.1, Adam, every sentence of one length, so
-that PyTorch pads nothing and needs no masks; and GPT-2s without dropout. PyTorch is used at its best: one product for q, k and v, scaled_dot_product_attention,
-fused Adam, eager and compiled, f32 and bf16 autocast. Each of its modes is a process of its own that is kept between rounds, so
+that PyTorch pads nothing and needs no masks; and GPT-2s without dropout and smoothing. Glossa measures the norm of the gradients and
+clips them at each update, and stops at what is not finite, as in training; PyTorch is spared that. It is used at its best: one product
+for q, k and v, scaled_dot_product_attention, fused Adam, eager and compiled, f32 and bf16 autocast. Each of its modes is a process of its own that is kept between rounds, so
 compilation is not counted; in a round, every program measures some steps after one to warm up. Medians of all steps of all rounds.
 Memory is the most that the process ever had resident (of a compiled mode, the compiler's too).
 """
@@ -27,9 +28,9 @@ PRESETS = {  # width, feed-forward, heads, layers of each stack, sentences, toke
     "encdec-small": (256, 1024, 4, 3, 128, 16),
 }
 VOCABULARY, DROPOUT, SMOOTHING = 10_000, 0.1, 0.1
-GPTS = {  # vocabulary, width, heads, layers, sequences, tokens of each
-    "gpt2-124m": (50_257, 768, 12, 12, 4, 256),
-    "gpt-small": (8_000, 384, 6, 6, 16, 256),
+GPTS = {  # vocabulary, width, heads, layers, sequences, tokens of each, positions
+    "gpt2-124m": (50_257, 768, 12, 12, 4, 256, 1024),
+    "gpt-small": (8_000, 384, 6, 6, 16, 256, 256),
 }
 
 
@@ -41,8 +42,8 @@ def worker(preset, mode, threads):
     torch.manual_seed(1)
     if preset in GPTS:
         import pytorch_gpt
-        vocabulary, width, heads, layers, sentences, length = GPTS[preset]
-        model = pytorch_gpt.Gpt(vocabulary, width, heads, layers, length)
+        vocabulary, width, heads, layers, sentences, length, positions = GPTS[preset]
+        model = pytorch_gpt.Gpt(vocabulary, width, heads, layers, positions)
     else:
         width, inner, heads, layers, sentences, length = PRESETS[preset]
         vocabulary = VOCABULARY

@@ -29,14 +29,23 @@ struct TrainBench {
   int steps = 10;
 };
 
-// Times updates over one batch again and again.
-void measure_updates(const TrainBench& options, ParameterList& parameters, std::int64_t width, const Objective& batch, double flops) {
-  Updater update(parameters, Recipe().train, width, options.bf16);
+// What is learnt again and again, as the recipe of such a run says.
+struct BenchedTask {
+  Recipe recipe;
+  ParameterList& parameters;
+  std::int64_t width;  // of the model
+  Objective batch;
+  double flops;  // of one update
+};
+
+void measure_updates(const TrainBench& options, const BenchedTask& task) {
+  const Objective& batch = task.batch;
+  Updater update(task.parameters, task.recipe.train, task.width, options.bf16);
   int step = 0;
   Measured m = measure([&] { update(std::span(&batch, 1), ++step); }, {.runs = options.steps, .warm_up = 2, .bf16 = options.bf16});
   m.name = fmt::format("train {} {}", options.preset, options.bf16 ? "bf16" : "f32");
   m.tokens = static_cast<double>(batch.tokens);
-  m.operations = flops;
+  m.operations = task.flops;
   print_heading(options.json);
   print(m, options.json);
 }
@@ -50,23 +59,27 @@ void bench_train(const TrainBench& options) {
     if (options.dropout >= 0) p.config.dropout = options.dropout;
     const Transformer model(parameters, p.config);
     const Seq2SeqBatch batch = random_batch(p, 1);
-    return measure_updates(options, parameters, p.config.d_model,
-                           {batch.labels.elements(), [&](const LossOptions& how) { return model.loss(batch, how); }},
-                           update_flops(p.config, batch));
+    return measure_updates(
+        options,
+        {.recipe = {},
+         .parameters = parameters,
+         .width = p.config.d_model,
+         .batch = {batch.labels.elements(), [&](const LossOptions& how) { return model.loss(batch, how); }},
+         .flops = update_flops(p.config, batch)});
   }
   CausalPreset p = causal_preset(options.preset);
   if (options.dropout >= 0) p.config["embd_pdrop"] = p.config["resid_pdrop"] = options.dropout;
   const std::unique_ptr<CausalModel> model = make_causal_model(p.config, p.name, parameters);
-  const CausalShape shape = CausalShape::of(Json::parse(model->config().dump()));
+  const CausalShape shape = CausalShape::of(Json(model->config()));
   const CausalBatch batch = random_batch(p, 1);
-  // A run of language modelling does not smooth its labels.
-  measure_updates(options, parameters, shape.width,
-                  {batch.labels.elements(),
-                   [&](LossOptions how) {
-                     how.label_smoothing = 0;
-                     return model->loss(batch, how);
-                   }},
-                  shape.update_flops(batch.tokens.sequences));
+  Recipe recipe;
+  recipe.set(std::string("data.task=") + kLanguageModeling);
+  measure_updates(options, {.recipe = recipe,
+                            .parameters = parameters,
+                            .width = shape.width,
+                            .batch = {batch.labels.elements(),
+                                      [&](const LossOptions& how) { return model->loss(batch, how); }},
+                            .flops = shape.update_flops(batch.tokens.sequences)});
 }
 
 struct TranslateBench {

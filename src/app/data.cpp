@@ -65,13 +65,14 @@ void preview_documents(const Recipe& recipe, const Options& o) {
   const TextCorpus corpus = read_text_corpus(recipe, {.note = note}, given);
   const BlockPlan plan(corpus.train.data, block_options(recipe, corpus));
   StandardOutput out;
+  const PieceOf piece_of = [&](std::int32_t id) { return std::string(corpus.tokenizer.piece(id)); };
   BatchPosition at;
   for (std::uint64_t i = 0; i < o.batches; ++i, at = plan.after(at)) {
     const CausalBatch batch = plan.batch(at.epoch, at.batch);
     if (o.json) {
       out.write(to_line({{"batch", i}, {"tokens", as_json(batch.tokens, corpus.tokenizer)}, {"labels", numbers(batch.labels)}}));
     } else {
-      out.write(preview(batch, [&](std::int32_t id) { return std::string(corpus.tokenizer.piece(id)); }, o.sentences) + "\n");
+      out.write(preview(batch, piece_of, o.sentences) + "\n");
     }
   }
   if (!o.json) out.write(fmt::format("{} batches in an epoch of {} tokens\n", plan.batches(0), corpus.train.data.size()));
@@ -82,7 +83,7 @@ void run(const Options& o) {
   Recipe recipe = Recipe::read(o.recipe);
   for (const std::string& assignment : o.assignments) recipe.set(assignment);
   recipe.validate();
-  recipe.data.task == "language-modeling" ? preview_documents(recipe, o) : preview_pairs(recipe, o);
+  recipe.language() ? preview_documents(recipe, o) : preview_pairs(recipe, o);
 }
 
 }  // namespace

@@ -14,9 +14,9 @@
 #include "app/command.h"
 #include "backend/cpu/cpu_features.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "base/parallel.h"
 #include "base/version.h"
-#include "train/estimate.h"
 
 namespace glossa::app {
 namespace {

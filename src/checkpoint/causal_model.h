@@ -21,7 +21,8 @@ struct LoadedCausalModel {
 // The tokens among `ids`, and those that end a text or a turn by their names, each once.
 std::vector<Token> stop_tokens(std::vector<Token> ids, const Tokenizer& tokenizer, std::int64_t vocabulary);
 
-// Weights of block types stay what they are. Errors as plan_of's.
+// Weights of block types stay what they are. Errors as plan_of's; Error(memory), before weights are read, for a
+// model that is to be used and is larger than what memory is free.
 LoadedCausalModel load_causal_model(const ModelSource& source, const LoadOptions& options = {});
 // The same of what open_model opens.
 LoadedCausalModel load_causal_model(const fs::path& path, const LoadOptions& options = {},

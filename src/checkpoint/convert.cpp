@@ -80,7 +80,7 @@ std::vector<fs::path> outputs_of(const fs::path& out, ModelFormat format) {
 
 Conversion convert_model(const ModelSource& source, const fs::path& out, const ConvertOptions& options) {
   ModelToWrite model{source, plan_of(source), {}};
-  model.config = Json::parse(model.plan.config.dump());
+  model.config = Json(model.plan.config);
   Conversion conversion;
   conversion.notes = source.notes;
   conversion.notes.insert(conversion.notes.end(), model.plan.notes.begin(), model.plan.notes.end());

@@ -43,7 +43,7 @@ std::string torch_name(DType type) {
 OrderedJson config_of(const ModelToWrite& m, DType type) {
   OrderedJson config = m.plan.config;
   if (m.source.is_hugging_face()) {
-    config = OrderedJson::parse(m.source.config.dump());
+    config = OrderedJson(m.source.config);
     config.erase("torch_dtype");
     if (!config.contains("architectures")) config["architectures"] = m.plan.config.at("architectures");
   }

@@ -75,7 +75,7 @@ LoadedModel load_model_directory(const fs::path& directory, const LoadOptions& o
 }
 
 void save_model_directory(const fs::path& directory, const ModelFiles& files) {
-  write_file(directory / "config.json", to_text(files.config.to_json()));
+  write_file(directory / "config.json", to_text(files.config));
   write_file(directory / "generation_config.json", to_text(files.generation_config));
   files.tokenizer.save(directory);
   save_safetensors(directory / "model.safetensors", files.weights);

@@ -2,7 +2,6 @@
 // model.safetensors (or what else tensor_directory.h reads), tokenizer.json, tokenizer_config.json,
 // generation_config.json.
 #pragma once
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,7 +16,6 @@ struct LoadOptions {
   bool training = false;  // weights are copied and have gradients; else they stay in the mapped files
   Device device = {};
   Limits limits = {};
-  std::function<void(Json&)> change_config = {};  // of decoder-only models: called with config.json before the model is made
 };
 
 // A model and what it needs to work with text.
@@ -34,7 +32,7 @@ struct LoadedModel {
 LoadedModel load_model_directory(const fs::path& directory, const LoadOptions& options = {});
 
 struct ModelFiles {
-  const TransformerConfig& config;
+  const OrderedJson& config;
   NamedTensors weights;
   const Tokenizer& tokenizer;
   const OrderedJson& generation_config;

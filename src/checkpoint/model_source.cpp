@@ -40,10 +40,13 @@ std::int64_t vocabulary_of(const Json& config, const std::string& origin) {
 }
 
 // GPT-2's first checkpoints have the names of the model without its head.
-Tensor find(const TensorDirectory& tensors, const std::string& name) {
+std::string stored_name(const TensorDirectory& tensors, const std::string& name) {
   constexpr std::string_view kPrefix = "transformer.";
-  const bool whole = tensors.has(name) || !name.starts_with(kPrefix);
-  const Tensor found = tensors.find(whole ? name : name.substr(kPrefix.size()));
+  return tensors.has(name) || !name.starts_with(kPrefix) ? name : name.substr(kPrefix.size());
+}
+
+Tensor find(const TensorDirectory& tensors, const std::string& name) {
+  const Tensor found = tensors.find(stored_name(tensors, name));
   if (found && !is_floating(found.dtype()))
     fail(Code::weights, "{}: tensor {} holds {}, and floating-point numbers are wanted",
          shown(tensors.path()), quoted(name), name_of(found.dtype()));
@@ -60,6 +63,10 @@ ModelSource open_tensors(Kind kind, const fs::path& path, const fs::path& direct
                      .tokenizer = open_tokenizer(o.tokenizer.empty() ? directory : o.tokenizer, o.limits)};
   const auto tensors = std::make_shared<const TensorDirectory>(path, o.limits);
   source.weight = [tensors](const std::string& name) { return find(*tensors, name); };
+  source.type_of = [tensors](const std::string& name) {
+    const TensorInfo* const found = tensors->info(stored_name(*tensors, name));
+    return found ? std::optional(dtype_of(found->type)) : std::nullopt;
+  };
   source.offered = tensors->names();
   std::erase_if(source.offered, [](const std::string& name) {
     return name.ends_with(".rotary_emb.inv_freq");
@@ -93,6 +100,13 @@ ModelSource open_gguf(const fs::path& path, const SourceOptions& o) {
            quoted(place.name), name_of(found.dtype()));
     return found ? from_gguf(place, found) : found;
   };
+  source.type_of = [file, config](const std::string& name) -> std::optional<DType> {
+    const GgufPlace place = gguf_place(name, *config);
+    const GgufTensorInfo* const found = place.name.empty() ? nullptr : file->info(place.name);
+    if (!found) return {};
+    const std::optional<DType> type = dtype_of(found->type);
+    return place.layout == GgufPlace::Layout::transposed && type && is_quantised(*type) ? DType::f32 : type;
+  };
   source.check_intact = [file] { file->check_intact(); };
   const std::int64_t vocabulary = vocabulary_of(source.config, source.config_origin);
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"})
@@ -118,12 +132,13 @@ ModelSource open_llama2c(const fs::path& path, const SourceOptions& o) {
   const fs::path tokenizer = o.tokenizer.empty() ? llama2c_tokenizer_beside(path) : o.tokenizer;
   ModelSource source{.kind = Kind::llama2c,
                      .path = path,
-                     .config = Json::parse(file->config().to_json().dump()),
+                     .config = Json(file->config().to_json()),
                      .config_origin = shown(path),
                      .weight = [file](const std::string& name) { return file->find(name); },
                      .tokenizer = open_tokenizer(tokenizer, o.limits),
                      .ends = {1, 2}};  // <s> stands between the texts that its models were trained on
   std::erase_if(source.ends, [&](Token t) { return t >= file->config().vocab_size; });
+  source.type_of = [](const std::string&) { return std::optional(DType::f32); };
   source.check_intact = [file] { file->check_intact(); };
   return source;
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct ModelSource {
   Json config;                // config.json
   std::string config_origin;  // for messages
   WeightSource weight;        // as it is stored, block types too; memory of the file where it can be
+  // The type of what `weight` gives, without the work of making that; none if it gives nothing.
+  std::function<std::optional<DType>(const std::string& name)> type_of = {};
   std::vector<std::string> offered = {};  // names that the files have, if they are Hugging Face's
   Tokenizer tokenizer;
   std::vector<Token> ends = {};  // tokens that the configuration says to end a text

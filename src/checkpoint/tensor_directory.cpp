@@ -21,29 +21,6 @@ constexpr Kind kKinds[] = {
     {"pytorch_model.bin", "adapter_model.bin", "pytorch_model.bin.index.json", ".bin"},
 };
 
-DType dtype_for(ElementType type) {
-  switch (type) {
-    case ElementType::f64:
-      return DType::f64;
-    case ElementType::f32:
-      return DType::f32;
-    case ElementType::f16:
-      return DType::f16;
-    case ElementType::bf16:
-      return DType::bf16;
-    case ElementType::i64:
-      return DType::i64;
-    case ElementType::i32:
-    case ElementType::i16:
-    case ElementType::i8:
-      return DType::i32;
-    case ElementType::u8:
-    case ElementType::boolean:
-      return DType::u8;
-  }
-  fail(Code::internal, "no tensor type for {}", name_of(type));
-}
-
 bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(fs::symlink_status(path, ignored));  // a dangling link is reported when it is opened
@@ -123,7 +100,7 @@ Tensor TensorFile::tensor(const TensorInfo& info) const {
     fail(Code::weights, "{}: tensor {} has {} dimensions, and at most {} are supported", shown(path()),
          quoted(info.name), info.rank, Shape::kMost);
   const Shape shape(info.shape());
-  const DType dtype = dtype_for(info.type);
+  const DType dtype = dtype_of(info.type);
   std::shared_ptr<Storage> found = data(info);
   const Bytes bytes(static_cast<const std::byte*>(found->data), info.bytes());
   return size_of(dtype) == size_of(info.type) ? tensor_of(std::move(found), shape, dtype)

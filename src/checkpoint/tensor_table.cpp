@@ -11,12 +11,14 @@ struct TypeRow {
   ElementType type;
   std::string_view name;
   std::size_t bytes;
+  DType tensor;  // the type of a tensor with such elements; of tensors' types, the first row is how it is written
 };
 constexpr TypeRow kTypes[] = {
-    {ElementType::i64, "I64", 8},      {ElementType::f64, "F64", 8},   {ElementType::f32, "F32", 4},
-    {ElementType::i32, "I32", 4},      {ElementType::bf16, "BF16", 2}, {ElementType::f16, "F16", 2},
-    {ElementType::i16, "I16", 2},      {ElementType::i8, "I8", 1},     {ElementType::u8, "U8", 1},
-    {ElementType::boolean, "BOOL", 1},
+    {ElementType::i64, "I64", 8, DType::i64},    {ElementType::f64, "F64", 8, DType::f64},
+    {ElementType::f32, "F32", 4, DType::f32},    {ElementType::i32, "I32", 4, DType::i32},
+    {ElementType::bf16, "BF16", 2, DType::bf16}, {ElementType::f16, "F16", 2, DType::f16},
+    {ElementType::i16, "I16", 2, DType::i32},    {ElementType::i8, "I8", 1, DType::i32},
+    {ElementType::u8, "U8", 1, DType::u8},       {ElementType::boolean, "BOOL", 1, DType::u8},
 };
 
 // What all names begin with.
@@ -50,24 +52,13 @@ std::string all_element_types() {
 }
 
 ElementType element_type_of(DType type) {
-  switch (type) {
-    case DType::f64:
-      return ElementType::f64;
-    case DType::f32:
-      return ElementType::f32;
-    case DType::f16:
-      return ElementType::f16;
-    case DType::bf16:
-      return ElementType::bf16;
-    case DType::i64:
-      return ElementType::i64;
-    case DType::i32:
-      return ElementType::i32;
-    case DType::u8:
-      return ElementType::u8;
-    default:
-      fail(Code::weights, "files of tensors have no type for {}", name_of(type));
-  }
+  for (const TypeRow& row : kTypes)
+    if (row.tensor == type) return row.type;
+  fail(Code::weights, "files of tensors have no type for {}", name_of(type));
+}
+
+DType dtype_of(ElementType type) {
+  return kTypes[static_cast<int>(type)].tensor;
 }
 
 std::uint64_t TensorInfo::elements() const {

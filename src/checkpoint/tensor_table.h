@@ -22,6 +22,7 @@ std::size_t size_of(ElementType type);
 std::string_view name_of(ElementType type);  // as safetensors spells it: "F32", "BOOL"
 std::optional<ElementType> element_type_named(std::string_view name);
 ElementType element_type_of(DType type);
+DType dtype_of(ElementType type);  // of a tensor with such elements; I8 and I16 are widened to i32
 std::string all_element_types();  // their names, with commas
 
 struct TensorInfo {

@@ -99,20 +99,4 @@ std::int64_t counted_labels(const CausalBatch& batch) {
   return std::count_if(labels.begin(), labels.end(), [](std::int32_t label) { return label >= 0; });
 }
 
-std::string preview(const CausalBatch& batch, const std::function<std::string(std::int32_t)>& piece_of,
-                    std::size_t sequences) {
-  const Sequences& s = batch.tokens.sequences;
-  std::string out =
-      fmt::format("{} sequences, {} tokens, at most {} in one; no padding\n", s.count, s.tokens(), s.longest);
-  const auto starts = s.starts.span<std::int32_t>();
-  const auto ids = batch.tokens.ids.span<std::int32_t>(), labels = batch.labels.span<std::int32_t>();
-  for (std::size_t i = 0; i < std::min(sequences, static_cast<std::size_t>(s.count)); ++i) {
-    const auto begin = static_cast<std::size_t>(starts[i]), end = static_cast<std::size_t>(starts[i + 1]);
-    out += fmt::format("\nsequence {}, {} tokens\n ", i, end - begin);
-    for (std::size_t t = begin; t < end; ++t) out += " " + piece_of(ids[t]);
-    out += fmt::format("\n  then {}\n", labels[end - 1] < 0 ? "nothing" : piece_of(labels[end - 1]));
-  }
-  return out;
-}
-
 }  // namespace glossa

@@ -1,11 +1,12 @@
 // block_plan.h -- which tokens form which batch of language modelling, as a pure function of the data's
 // length, the options and the epoch: a place in the data is two numbers.
 //
-// The documents, each led by its first token and followed by the one that ends it, are one run of tokens. An
-// epoch cuts it into blocks of block_size, at places that change from epoch to epoch, and visits these in the
-// order of a keyed permutation, as many in each batch as max_tokens holds. Within a block each document, or
-// the piece of one, is a sequence of its own: its positions begin at 0, and it attends to nothing before it.
-// So every token is predicted exactly once in an epoch, nothing is padded, and no document sees another.
+// The documents, each led by the token of beginnings, are one run of tokens; the token that ends a document
+// is not among them, but what its last one is to predict. An epoch cuts the run into blocks of block_size, at
+// places that are drawn for it, and visits these in the order of a keyed permutation, as many in each batch
+// as max_tokens holds. Within a block each document, or the piece of one, is a sequence of its own: its
+// positions begin at 0, and it attends to nothing before it. So what follows each token is predicted exactly
+// once in an epoch, nothing is padded, and no document sees another.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -32,7 +33,6 @@ class BlockPlan {
   BatchPosition after(BatchPosition position) const;
   // Error(run_state) unless there is such a batch: the data or the options are not those the position is of.
   void check_position(BatchPosition position) const;
-  const TokenDataset& data() const { return data_; }
   const BlockOptions& options() const { return options_; }
 
  private:
@@ -44,9 +44,5 @@ class BlockPlan {
 
 // How many labels of a batch count.
 std::int64_t counted_labels(const CausalBatch& batch);
-
-// What a batch holds, for people: `piece_of` gives the text of a token.
-std::string preview(const CausalBatch& batch, const std::function<std::string(std::int32_t)>& piece_of,
-                    std::size_t sequences);
 
 }  // namespace glossa

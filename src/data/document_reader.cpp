@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/json.h"
+#include "data/json_lines.h"
 
 namespace glossa {
 namespace {
@@ -15,19 +15,10 @@ bool blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
 }
 
-fs::path without_compression(const fs::path& path) {
-  return path.extension() == ".gz" || path.extension() == ".zst" ? path.stem() : path;
-}
-
-bool json_lines(const fs::path& path) {
-  const fs::path extension = without_compression(path).extension();
-  return extension == ".jsonl" || extension == ".json" || extension == ".ndjson";
-}
-
 // Files of a folder that are read: those whose names say text.
 bool of_text(const fs::path& path) {
   const fs::path extension = without_compression(path).extension();
-  return extension == ".txt" || extension == ".text" || extension == ".md" || json_lines(path);
+  return extension == ".txt" || extension == ".text" || extension == ".md" || names_json_lines(path);
 }
 
 std::vector<fs::path> matches(const std::string& pattern) {
@@ -51,7 +42,10 @@ std::size_t character_start(std::string_view text, std::size_t at) {
 std::string DocumentFiles::names() const {
   std::string all;
   for (std::size_t i = 0; i < paths.size() && i < 3; ++i) all += (i ? ", " : "") + shown(paths[i]);
-  return paths.size() > 3 ? all + fmt::format(" and {} more", paths.size() - 3) : all;
+  if (paths.size() > 3) all += fmt::format(" and {} more", paths.size() - 3);
+  if (begin > 0) all += fmt::format(", from byte {}", begin);
+  if (end < UINT64_MAX) all += fmt::format(", up to byte {}", end);
+  return all;
 }
 
 std::vector<fs::path> expand_files(const std::vector<std::string>& words) {
@@ -87,7 +81,7 @@ DocumentReader::DocumentReader(DocumentFiles files, const TextOptions& options)
 bool DocumentReader::next(DocumentPart& part) {
   while (fill()) {
     ready_ = false;
-    part = {.text = part_, .first = first_, .last = ends_, .line = first_line_};
+    part = {.text = part_, .first = first_, .last = ends_};
     if (within(part)) return true;
     if (offset_ >= files_.end) return false;
   }
@@ -119,7 +113,7 @@ bool DocumentReader::fill() {
       if (next_file_ == files_.paths.size()) return false;
       const fs::path& path = files_.paths[next_file_++];
       jsonl_ = files_.format == DocumentFormat::jsonl ||
-               (files_.format == DocumentFormat::automatic && json_lines(path));
+               (files_.format == DocumentFormat::automatic && names_json_lines(path));
       reader_.emplace(LineReader::open(path, options_));
     }
     if (next_of_file()) continue;
@@ -144,14 +138,13 @@ bool DocumentReader::next_of_file() {
 
 void DocumentReader::add_line(const LineReader::Line& line) {
   if (files_.documents == DocumentRule::blank_line && blank(line.text)) return emit(true);
-  // Before this line the text may be cut, if it does not begin with a space.
-  const bool fits = pending_.size() + line.text.size() < kPartBytes;
-  const bool space = line.text.empty() || blank(line.text.substr(0, 1));
-  if (!fits && !pending_.empty() && files_.documents != DocumentRule::line &&
-      (!space || pending_.size() > 2 * kPartBytes)) {
-    emit(false);
+  const std::size_t together = pending_.size() + line.text.size();
+  if (together >= kPartBytes && !pending_.empty() && files_.documents != DocumentRule::line) {
+    // A tokenizer may take white space before a line together with that at its beginning.
+    const bool apart = !line.text.empty() && !blank(line.text.substr(0, 1)) && pending_.size() > 1 &&
+                       !blank(std::string_view(pending_).substr(pending_.size() - 2, 1));
+    if (apart || together >= 2 * kPartBytes) emit(false);
   }
-  if (pending_.empty() && !begun_) first_line_ = reader_->line_number();
   pending_ += line.text;
   if (line.fed && files_.documents != DocumentRule::line) pending_ += '\n';
   if (files_.documents == DocumentRule::line) emit(true);
@@ -159,16 +152,8 @@ void DocumentReader::add_line(const LineReader::Line& line) {
 
 void DocumentReader::take_object(std::string_view line) {
   const std::string place = fmt::format("{}: line {}", reader_->name(), reader_->line_number());
-  Json object = parse_json(line, place, options_.limits);
-  check(object.is_object(), Code::text_data, "{}: is a JSON {}, and an object is needed", place,
-        object.type_name());
-  const auto it = object.find(files_.text_column);
-  check(it != object.end(), Code::text_data, "{}: has no key {} (data.text_column)", place,
-        quoted(files_.text_column));
-  check(it->is_string(), Code::text_data, "{}: {} is a JSON {}, and text is needed", place,
-        quoted(files_.text_column), it->type_name());
-  first_line_ = reader_->line_number();
-  pending_ = std::move(it->get_ref<std::string&>());
+  Json object = parse_object(line, place, options_.limits);
+  pending_ = take_text(object, files_.text_column, place, "data.text_column");
   emit(true);
 }
 
@@ -190,10 +175,7 @@ void DocumentReader::emit(bool last) {
 
 CorpusNotes DocumentReader::notes() const {
   CorpusNotes sum = done_;
-  if (!reader_) return sum;
-  const TextNotes& now = reader_->notes();
-  sum.repaired_lines += now.repaired, sum.nul_bytes += now.nul_bytes;
-  sum.byte_order_marks += now.byte_order_mark, sum.text_bytes += now.bytes;
+  if (reader_) sum.add(reader_->notes());
   return sum;
 }
 

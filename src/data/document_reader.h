@@ -36,14 +36,15 @@ struct DocumentFiles {
 // without a match.
 std::vector<fs::path> expand_files(const std::vector<std::string>& words);
 
-// A document that is longer comes in parts, cut before a line that does not begin with a space: where words
-// are cut from each other in any case. (Twice as much without such a line is cut before any line.)
+// A document of several lines that reaches so much comes in parts. They end between two lines of which the
+// first does not end in white space and the next does not begin with it: where words are cut from each other
+// in any case. Without such a place, they end before the line with which they would be twice as long. A
+// document of JSON lines, or one that is a line, comes whole.
 inline constexpr std::size_t kPartBytes = 4u << 20;
 
 struct DocumentPart {
   std::string_view text;  // good until the next part
   bool first = true, last = true;
-  std::uint64_t line = 0;  // of its file, where the document begins
 };
 
 // Documents of white space only are passed over. CR LF is a line feed. Not thread-safe.
@@ -76,13 +77,12 @@ class DocumentReader {
   CorpusNotes done_;  // of the files before
 
   std::string pending_, part_;  // text of the document at hand; what was handed out
-  std::uint64_t first_line_ = 0;
-  bool begun_ = false;        // a part of the document at hand was handed out
-  bool ready_ = false;        // part_ is to be handed out
-  bool ends_ = false;         // it is the last one of its document
-  bool first_ = false;        // or the first
-  std::uint64_t offset_ = 0;  // bytes of text before part_
-  bool shown_ = false;        // some of the document at hand lay within the range
+  bool begun_ = false;          // a part of the document at hand was handed out
+  bool ready_ = false;          // part_ is to be handed out
+  bool ends_ = false;           // it is the last one of its document
+  bool first_ = false;          // or the first
+  std::uint64_t offset_ = 0;    // bytes of text before part_
+  bool shown_ = false;          // some of the document at hand lay within the range
   Counts counts_;
 };
 

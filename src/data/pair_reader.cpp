@@ -1,33 +1,14 @@
 #include "data/pair_reader.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "base/error.h"
-#include "base/json.h"
+#include "data/json_lines.h"
 
 namespace glossa {
 namespace {
-
-PairFormat format_by_name(const fs::path& path) {
-  fs::path name = path;
-  if (name.extension() == ".gz" || name.extension() == ".zst") name = name.stem();
-  const fs::path extension = name.extension();
-  return extension == ".jsonl" || extension == ".json" || extension == ".ndjson" ? PairFormat::jsonl
-                                                                                 : PairFormat::tsv;
-}
-
-// The text under `key` in an object of a line.
-std::string take_text(Json& object, const std::string& key, const std::string& place) {
-  const auto it = object.find(key);
-  check(it != object.end(), Code::text_data, "{}: has no key {}", place, quoted(key));
-  check(it->is_string(), Code::text_data, "{}: {} is a JSON {}, and text is needed", place, quoted(key),
-        it->type_name());
-  return std::move(it->get_ref<std::string&>());
-}
 
 // A line of a file may hold line feeds as JSON escapes; a sentence may not, as it is to be written on one
 // line.
@@ -48,7 +29,9 @@ std::string CorpusFiles::names() const {
 
 PairReader::PairReader(const CorpusFiles& files, const TextOptions& options)
     : files_(files),
-      format_(files.format == PairFormat::automatic ? format_by_name(files.file) : files.format),
+      format_(files.format != PairFormat::automatic ? files.format
+              : names_json_lines(files.file)        ? PairFormat::jsonl
+                                                    : PairFormat::tsv),
       limits_(options.limits) {
   check(files.file.empty() != (files.source.empty() && files.target.empty()), Code::recipe,
         "a corpus is either two parallel files or one file of pairs");
@@ -71,7 +54,7 @@ bool PairReader::next(Pair& pair) {
   if (format_ == PairFormat::tsv)
     split_columns(line.text, pair);
   else
-    parse_object(line.text, pair);
+    take_object(line.text, pair);
   return true;
 }
 
@@ -97,11 +80,9 @@ void PairReader::split_columns(std::string_view line, Pair& pair) const {
   pair.target = line.substr(tab + 1);
 }
 
-void PairReader::parse_object(std::string_view line, Pair& pair) {
+void PairReader::take_object(std::string_view line, Pair& pair) {
   const std::string place = fmt::format("{}: line {}", readers_[0].name(), pair.line);
-  Json object = parse_json(line, place, limits_);
-  check(object.is_object(), Code::text_data, "{}: is a JSON {}, and an object is needed", place,
-        object.type_name());
+  Json object = parse_object(line, place, limits_);
   std::string source_key = files_.source_column, target_key = files_.target_column;
   Json* holder = &object;
   if (const auto it = object.find("translation"); it != object.end() && !object.contains(source_key)) {
@@ -119,33 +100,8 @@ void PairReader::parse_object(std::string_view line, Pair& pair) {
 
 CorpusNotes PairReader::notes() const {
   CorpusNotes sum;
-  for (const LineReader& reader : readers_) {
-    sum.repaired_lines += reader.notes().repaired;
-    sum.nul_bytes += reader.notes().nul_bytes;
-    sum.byte_order_marks += reader.notes().byte_order_mark;
-    sum.text_bytes += reader.notes().bytes;
-  }
+  for (const LineReader& reader : readers_) sum.add(reader.notes());
   return sum;
-}
-
-std::string identity_of(const std::vector<fs::path>& files) {
-  constexpr std::uint64_t kEnd = 1u << 20;
-  std::string all;
-  for (const fs::path& path : files) {
-    if (path == "-") return "";
-    const FileHandle file = FileHandle::open_regular(path);
-    struct stat status;
-    check(fstat(file.descriptor(), &status) == 0, Code::read, "{}: cannot be examined", shown(path));
-    const auto size = static_cast<std::uint64_t>(status.st_size);
-    std::string ends(std::min(size, 2 * kEnd), '\0');
-    const auto bytes = std::as_writable_bytes(std::span(ends));
-    const std::uint64_t head = std::min<std::uint64_t>(bytes.size(), size <= 2 * kEnd ? size : kEnd);
-    file.read_at(0, bytes.first(head));
-    file.read_at(size - (bytes.size() - head), bytes.subspan(head));
-    all +=
-        fmt::format("{} {}.{:09} {}\n", size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec, sha256(bytes));
-  }
-  return all;
 }
 
 }  // namespace glossa

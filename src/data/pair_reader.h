@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/line_reader.h"
+#include "data/source_files.h"
 
 namespace glossa {
 
@@ -38,10 +38,6 @@ struct CorpusFiles {
   std::string names() const;            // for messages
 };
 
-struct CorpusNotes {
-  std::uint64_t repaired_lines = 0, nul_bytes = 0, byte_order_marks = 0, text_bytes = 0;
-};
-
 // Not thread-safe.
 class PairReader {
  public:
@@ -55,7 +51,7 @@ class PairReader {
  private:
   bool next_of_two(Pair& pair);
   void split_columns(std::string_view line, Pair& pair) const;
-  void parse_object(std::string_view line, Pair& pair);
+  void take_object(std::string_view line, Pair& pair);
 
   CorpusFiles files_;
   PairFormat format_;
@@ -63,9 +59,5 @@ class PairReader {
   std::vector<LineReader> readers_;  // one or two
   std::string source_, target_;      // of JSON, where escapes are resolved
 };
-
-// What a cache of these files depends on: size, time of change, and a digest of both ends of each file
-// (everything of small ones). Empty if one of them is standard input, which is never the same twice.
-std::string identity_of(const std::vector<fs::path>& files);
 
 }  // namespace glossa

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <future>
 #include <memory>
-#include <unordered_set>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "data/text_chunk.h"
 
 namespace glossa {
 namespace {
@@ -48,65 +47,56 @@ bool blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\f\v") == std::string_view::npos;
 }
 
-// One chunk of pairs: their text side by side, and what they are encoded to.
-class Chunk {
- public:
-  struct Entry {
-    std::size_t begin, middle, end;  // source and target in the text
-    std::uint64_t line;
-    bool too_long;
-    std::vector<std::int32_t> source, target;
-  };
-
-  // Takes pairs until the chunk is full; false when there was none.
-  bool fill(const PairStream& pairs) {
-    text_.clear();
-    count_ = 0;
-    Pair pair;
-    while (text_.size() < kChunkBytes && count_ < kChunkPairs && pairs(pair)) {
-      if (count_ == entries_.size()) entries_.emplace_back();
-      Entry& e = entries_[count_++];
-      e.begin = text_.size();
-      text_ += pair.source;
-      e.middle = text_.size();
-      text_ += pair.target;
-      e.end = text_.size();
-      e.line = pair.line, e.too_long = pair.too_long;
-    }
-    return count_ > 0;
-  }
-  void encode(const Encode& encode) {
-    parallel_for(static_cast<std::int64_t>(count_), kPairsPerTask, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        Entry& e = entries_[static_cast<std::size_t>(i)];
-        e.source.clear(), e.target.clear();
-        if (e.too_long || blank(source(e)) || blank(target(e))) continue;
-        encode(source(e), e.source);
-        encode(target(e), e.target);
-      }
-    });
-  }
-  std::span<const Entry> entries() const { return {entries_.data(), count_}; }
-  std::string_view source(const Entry& e) const {
-    return std::string_view(text_).substr(e.begin, e.middle - e.begin);
-  }
-  std::string_view target(const Entry& e) const {
-    return std::string_view(text_).substr(e.middle, e.end - e.middle);
-  }
-
- private:
-  std::string text_;
-  std::vector<Entry>
-      entries_;  // only the first count_ belong to this chunk; the others keep their memory for the next
-  std::size_t count_ = 0;
+// A pair, and what it is encoded to.
+struct Entry {
+  std::size_t begin, middle, end;  // source and target in the text
+  std::uint64_t line;
+  bool too_long;
+  std::vector<std::int32_t> source, target;
 };
+using Chunk = TextChunk<Entry>;
+
+std::string_view source_of(const Chunk& chunk, const Entry& e) {
+  return chunk.part(e.begin, e.middle);
+}
+std::string_view target_of(const Chunk& chunk, const Entry& e) {
+  return chunk.part(e.middle, e.end);
+}
+
+void fill(const PairStream& pairs, Chunk& chunk) {
+  Pair pair;
+  while (chunk.text.size() < kChunkBytes && chunk.size() < kChunkPairs && pairs(pair)) {
+    Entry& e = chunk.add();
+    e.begin = chunk.text.size();
+    chunk.text += pair.source;
+    e.middle = chunk.text.size();
+    chunk.text += pair.target;
+    e.end = chunk.text.size();
+    e.line = pair.line, e.too_long = pair.too_long;
+  }
+}
+
+void encode_all(const Encode& encode, Chunk& chunk) {
+  const std::span<Entry> entries = chunk.entries();
+  parallel_for(static_cast<std::int64_t>(entries.size()), kPairsPerTask,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   Entry& e = entries[static_cast<std::size_t>(i)];
+                   e.source.clear(), e.target.clear();
+                   const std::string_view source = source_of(chunk, e), target = target_of(chunk, e);
+                   if (e.too_long || blank(source) || blank(target)) continue;
+                   encode(source, e.source);
+                   encode(target, e.target);
+                 }
+               });
+}
 
 struct Reason {
   std::uint64_t DataReport::*count = nullptr;  // null: none
   std::string text;
 };
 
-Reason reason_to_skip(const Chunk::Entry& e, const PairFilter& filter) {
+Reason reason_to_skip(const Entry& e, const PairFilter& filter) {
   const auto source = static_cast<std::int64_t>(e.source.size()),
              target = static_cast<std::int64_t>(e.target.size());
   const std::int64_t less = std::min(source, target), more = std::max(source, target);
@@ -125,9 +115,9 @@ Reason reason_to_skip(const Chunk::Entry& e, const PairFilter& filter) {
   return {};
 }
 
-void count_tokens(const Preparation& how, const Chunk& chunk, const Chunk::Entry& e, DataReport& report) {
+void count_tokens(const Preparation& how, const Chunk& chunk, const Entry& e, DataReport& report) {
   report.source_tokens += e.source.size(), report.target_tokens += e.target.size();
-  report.identical += chunk.source(e) == chunk.target(e);
+  report.identical += source_of(chunk, e) == target_of(chunk, e);
   if (how.unknown < 0) return;
   const auto unknown = [&](const std::vector<std::int32_t>& ids) {
     return static_cast<std::uint64_t>(std::count(ids.begin(), ids.end(), how.unknown));
@@ -135,12 +125,12 @@ void count_tokens(const Preparation& how, const Chunk& chunk, const Chunk::Entry
   const std::uint64_t in_source = unknown(e.source), in_target = unknown(e.target);
   report.unknown_tokens += in_source + in_target;
   if (in_source + in_target > 0 && report.unknown_example.empty())
-    report.unknown_example = in_source > 0 ? chunk.source(e) : chunk.target(e);
+    report.unknown_example = in_source > 0 ? source_of(chunk, e) : target_of(chunk, e);
 }
 
 // Counts the pairs of an encoded chunk, and writes those that qualify.
-void write_chunk(const Preparation& how, const Chunk& chunk, DataReport& report, PairWriter& writer) {
-  for (const Chunk::Entry& e : chunk.entries()) {
+void write_chunk(const Preparation& how, Chunk& chunk, DataReport& report, PairWriter& writer) {
+  for (const Entry& e : chunk.entries()) {
     ++report.read;
     if (const Reason reason = reason_to_skip(e, how.filter); reason.count) {
       check(!how.filter.strict, Code::text_data,
@@ -151,27 +141,19 @@ void write_chunk(const Preparation& how, const Chunk& chunk, DataReport& report,
     }
     ++report.kept;
     count_tokens(how, chunk, e, report);
-    writer.add({e.source, e.target, chunk.source(e), chunk.target(e), e.line});
+    writer.add({e.source, e.target, source_of(chunk, e), target_of(chunk, e), e.line});
   }
 }
 
 DataReport write_pairs(const Preparation& how, const PairWriter::Write& write, const std::string& key) {
   DataReport report;
   PairWriter writer(write, how.vocabulary, how.keep_text);
-  Chunk chunk, following;
-  for (bool some = chunk.fill(how.pairs); some;) {
-    // Inflating takes as long as encoding: the next chunk is read while this one is encoded.
-    std::future<bool> reading = std::async(std::launch::async, [&] { return following.fill(how.pairs); });
-    chunk.encode(how.encode);
-    write_chunk(how, chunk, report, writer);
-    some = reading.get();
-    std::swap(chunk, following);
-  }
-  if (how.notes) {
-    const CorpusNotes notes = how.notes();
-    report.repaired_lines = notes.repaired_lines, report.nul_bytes = notes.nul_bytes;
-    report.byte_order_marks = notes.byte_order_marks, report.text_bytes = notes.text_bytes;
-  }
+  for_each_chunk<Entry>([&](Chunk& chunk) { fill(how.pairs, chunk); },
+                        [&](Chunk& chunk) {
+                          encode_all(how.encode, chunk);
+                          write_chunk(how, chunk, report, writer);
+                        });
+  if (how.notes) static_cast<CorpusNotes&>(report) = how.notes();
   check(report.kept > 0, Code::empty, "{}: no pairs to use: {}", how.name, report.summary());
   writer.finish(describe(kCounts, report, key));
   return report;
@@ -191,10 +173,7 @@ PreparedPairs prepare_pairs(const Preparation& how) {
 
 PreparedPairs prepare_pairs(const CorpusFiles& files, const TextOptions& options,
                             const std::string& tokenizer_hash, Preparation how) {
-  const std::string before = identity_of(files.paths());
-  const auto check_unchanged = [&] {
-    check(identity_of(files.paths()) == before, Code::changed, "{}: changed while it was being read", files.names());
-  };
+  const SourceFiles sources(files.paths(), files.names());
   TextOptions reading = options;
   reading.pass_over_long_lines = !how.filter.strict;
   // Opened when the first pair is asked for: a cache that serves needs no reading.
@@ -205,20 +184,15 @@ PreparedPairs prepare_pairs(const CorpusFiles& files, const TextOptions& options
     return reader->next(pair);
   };
   how.notes = [&] {
-    check_unchanged();
+    sources.check_unchanged();
     return reader->notes();
   };
-  if (!before.empty())
+  if (!sources.identity().empty())
     how.identity =
-        fmt::format("{}{} {} {}\n{}\n{}\n{}\n{}\n{}", before, static_cast<int>(files.format),
+        fmt::format("{}{} {} {}\n{}\n{}\n{}\n{}\n{}", sources.identity(), static_cast<int>(files.format),
                     static_cast<int>(options.invalid_utf8), options.limits.line_bytes, tokenizer_hash,
                     files.source_column, files.target_column, files.source_lang, files.target_lang);
-  try {
-    return prepare_pairs(how);
-  } catch (const Error&) {
-    check_unchanged();  // what else is wrong with a file that is being written does not matter
-    throw;
-  }
+  return sources.reading([&] { return prepare_pairs(how); });
 }
 
 namespace {
@@ -257,14 +231,6 @@ double likeness(const Histogram& a, const Histogram& b) {
 
 }  // namespace
 
-std::uint64_t count_overlap(const PairDataset& train, const PairDataset& held_out) {
-  std::unordered_multiset<std::uint64_t> wanted;
-  for (std::uint64_t i = 0; i < held_out.size(); ++i) wanted.insert(held_out.hash(i));
-  std::uint64_t found = 0;
-  for (std::uint64_t i = 0; i < train.size() && !wanted.empty(); ++i) found += wanted.erase(train.hash(i));
-  return found;
-}
-
 bool sides_look_swapped(const PairDataset& train, const PairDataset& held_out) {
   const auto a = token_counts(train), b = token_counts(held_out);
   const double straight = likeness(a->source, b->source) + likeness(a->target, b->target);
@@ -294,15 +260,9 @@ std::vector<std::string> DataReport::warnings() const {
     out.push_back(fmt::format("{:.1f} % of the pairs are skipped", p));
   if (const double p = percent(identical, kept); p > 5)
     out.push_back(fmt::format("in {} pairs ({:.1f} %) source and target are the same text", identical, p));
-  if (const double p = percent(unknown_tokens, source_tokens + target_tokens); p > 20)
-    out.push_back(fmt::format("{:.1f} % of the tokens are unknown to the vocabulary, as in {}", p,
-                              quoted(unknown_example)));
   if (overlap > 0) out.push_back(fmt::format("{} pairs are also in the training data", overlap));
-  if (repaired_lines > 0)
-    out.push_back(fmt::format("{} lines had bytes that are not UTF-8, now U+FFFD", repaired_lines));
-  if (byte_order_marks > 0)
-    out.push_back(fmt::format("{} of the files begin with a byte order mark, which is no part of the text", byte_order_marks));
-  if (nul_bytes > 0) out.push_back(fmt::format("there are {} NUL bytes, which are kept", nul_bytes));
+  const std::vector<std::string> of_text = warnings_of(source_tokens + target_tokens);
+  out.insert(out.end(), of_text.begin(), of_text.end());
   return out;
 }
 

@@ -27,16 +27,14 @@ struct PairFilter {
 
 // What was read, and why pairs were left out: each counts under the first reason that applies. All counts are
 // of pairs unless they say otherwise.
-struct DataReport {
+struct DataReport : EncodingReport {
   std::uint64_t read = 0, kept = 0;
   std::uint64_t empty = 0;      // a side without text, or of spaces only
   std::uint64_t long_line = 0;  // more bytes than a line may have
   std::uint64_t too_short = 0, too_long = 0, ratio = 0;
-  std::uint64_t identical = 0;  // kept though both sides are the same text
-  std::uint64_t source_tokens = 0, target_tokens = 0, unknown_tokens = 0;  // tokens of pairs kept
-  std::uint64_t repaired_lines = 0, nul_bytes = 0, byte_order_marks = 0, text_bytes = 0;
-  std::uint64_t overlap = 0;    // pairs of the training data; see count_overlap
-  std::string unknown_example;  // a sentence with unknown tokens
+  std::uint64_t identical = 0;                         // kept though both sides are the same text
+  std::uint64_t source_tokens = 0, target_tokens = 0;  // of pairs kept
+  std::uint64_t overlap = 0;                           // pairs of the training data; see count_overlap
 
   std::uint64_t skipped() const { return read - kept; }
   // What a user should look at, one sentence each; empty when all is well.
@@ -70,7 +68,9 @@ PreparedPairs prepare_pairs(const CorpusFiles& files, const TextOptions& options
                             const std::string& tokenizer_hash, Preparation how);
 
 // How many pairs of `held_out` are also in `train`, by a 64-bit hash of both texts.
-std::uint64_t count_overlap(const PairDataset& train, const PairDataset& held_out);
+inline std::uint64_t count_overlap(const PairDataset& train, const PairDataset& held_out) {
+  return count_overlap(train, held_out, &PairDataset::size);
+}
 // Whether the source of `held_out` looks like the target of `train` and the other way round, by how often
 // each token occurs in the first pairs of both.
 bool sides_look_swapped(const PairDataset& train, const PairDataset& held_out);

@@ -12,15 +12,11 @@
 
 namespace glossa {
 
-struct TextReport {
+struct TextReport : EncodingReport {
   std::uint64_t documents = 0, tokens = 0, bytes = 0;  // tokens with those that begin documents
   std::uint64_t blank = 0;                             // documents of white space, passed over
-  std::uint64_t unknown_tokens = 0;
-  std::uint64_t repaired_lines = 0, nul_bytes = 0, byte_order_marks = 0;
-  std::string unknown_example = {};  // a part of a document with unknown tokens
 
-  // What a user should look at, one sentence each; empty when all is well.
-  std::vector<std::string> warnings() const;
+  std::vector<std::string> warnings() const { return warnings_of(tokens); }
   std::string summary() const;
 };
 
@@ -41,7 +37,14 @@ using PreparedTokens = Prepared<TokenDataset, TextReport>;
 // there is a cache file, but for 16 bytes a document.
 PreparedTokens prepare_documents(const DocumentPreparation& how);
 
+// Bytes of the text of all documents, which are read to their ends, so that what is wrong with them shows.
+// Error(empty) if there is none. With a file `noted`, what was found is kept there, and serves until the
+// files or how they are read have changed.
+std::uint64_t text_bytes(const DocumentFiles& files, const TextOptions& text, const fs::path& noted = {});
+
 // How many documents of `held_out` are also in `train`, by a 64-bit hash of their texts.
-std::uint64_t count_overlap(const TokenDataset& train, const TokenDataset& held_out);
+inline std::uint64_t count_overlap(const TokenDataset& train, const TokenDataset& held_out) {
+  return count_overlap(train, held_out, &TokenDataset::documents);
+}
 
 }  // namespace glossa

@@ -1,4 +1,5 @@
-// prepared.h -- encoded data with the report on it, from the cache of an earlier run if that serves, or built anew.
+// prepared.h -- encoded data with the report on it, from the cache of an earlier run if that serves, or built
+// anew.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -6,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
@@ -29,8 +31,22 @@ struct Count {
   std::uint64_t Report::*value;
 };
 
+// How many of the texts of `held_out` are also in `train`, by their hashes. `count`: of the texts of a
+// dataset.
+template <class Dataset>
+std::uint64_t count_overlap(const Dataset& train, const Dataset& held_out,
+                            std::uint64_t (Dataset::*count)() const) {
+  std::unordered_multiset<std::uint64_t> wanted;
+  for (std::uint64_t i = 0; i < (held_out.*count)(); ++i) wanted.insert(held_out.hash(i));
+  std::uint64_t found = 0;
+  for (std::uint64_t i = 0; i < (train.*count)() && !wanted.empty(); ++i)
+    found += wanted.erase(train.hash(i));
+  return found;
+}
+
 template <class Report, std::size_t N>
-std::string describe(const std::array<Count<Report>, N>& counts, const Report& report, const std::string& key) {
+std::string describe(const std::array<Count<Report>, N>& counts, const Report& report,
+                     const std::string& key) {
   OrderedJson numbers;
   for (const auto& c : counts) numbers[c.name] = report.*c.value;
   return to_text({{"key", key}, {"report", numbers}, {"unknown_example", report.unknown_example}});
@@ -38,8 +54,9 @@ std::string describe(const std::array<Count<Report>, N>& counts, const Report& r
 
 template <class Dataset, class Report, std::size_t N>
 struct CacheUse {
-  fs::path file;    // empty: in memory
-  std::string key;  // of everything that the result depends on; "" where it cannot be known: nothing of earlier is taken
+  fs::path file;        // empty: in memory
+  std::string key;      // of everything that the result depends on; "" where it cannot be known: nothing of
+                        // earlier is taken
   const char* changed;  // what a key that differs says, in words
   const std::array<Count<Report>, N>& counts;
   // Writes the layout that Dataset reads, with describe() of the report.
@@ -74,7 +91,8 @@ struct CacheUse {
       check(view.string("key", "") == key, Code::text_data, "{}", changed);
       const JsonView numbers(json.at("report"), shown(file));
       Report report;
-      for (const auto& c : counts) report.*c.value = static_cast<std::uint64_t>(numbers.integer(c.name, 0, 0, INT64_MAX));
+      for (const auto& c : counts)
+        report.*c.value = static_cast<std::uint64_t>(numbers.integer(c.name, 0, 0, INT64_MAX));
       report.unknown_example = view.string("unknown_example", "");
       out = {std::move(data), std::move(report), true, ""};
       return true;

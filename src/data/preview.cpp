@@ -61,4 +61,18 @@ std::string preview(const Seq2SeqBatch& batch, std::span<const std::uint64_t> pa
   return out;
 }
 
+std::string preview(const CausalBatch& batch, const PieceOf& piece_of, std::size_t sequences) {
+  const Sequences& s = batch.tokens.sequences;
+  std::string out =
+      fmt::format("{} sequences, {} tokens, at most {} in one; no padding\n", s.count, s.tokens(), s.longest);
+  for (std::size_t i = 0; i < std::min(sequences, static_cast<std::size_t>(s.count)); ++i) {
+    const std::span<const std::int32_t> ids = sentence(batch.tokens.ids, s, i);
+    const std::int32_t last = sentence(batch.labels, s, i).back();
+    out += fmt::format("\nsequence {}, {} tokens\n ", i, ids.size());
+    for (const std::int32_t id : ids) out += " " + piece_of(id);
+    out += fmt::format("\n  then {}\n", last < 0 ? "nothing" : piece_of(last));
+  }
+  return out;
+}
+
 }  // namespace glossa

@@ -6,6 +6,7 @@
 
 #include "data/pair_dataset.h"
 #include "nn/batch.h"
+#include "nn/causal.h"
 
 namespace glossa {
 
@@ -17,5 +18,8 @@ using PieceOf = std::function<std::string(std::int32_t id)>;
 // nothing, show as "-".
 std::string preview(const Seq2SeqBatch& batch, std::span<const std::uint64_t> pairs, const PairDataset& data,
                     const PieceOf& piece_of, std::size_t sentences);
+
+// A line on the whole batch, then the first `sequences` of it as pieces.
+std::string preview(const CausalBatch& batch, const PieceOf& piece_of, std::size_t sequences);
 
 }  // namespace glossa

@@ -223,20 +223,17 @@ void HubConnection::fetch(const RemoteFile& file, const std::string& commit, con
   make_directories(path.parent_path());
   const BlobLock lock(cache.locks(name_) / (file.digest + ".lock"), shown_name(file));
   if (is_there(path, *file.size)) return;  // it came while we asked for the lock
-  std::string found;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    IncompleteBlob blob(path, file.digest, *file.size);
-    if (blob.bytes() > 0)
-      hooks_.note(fmt::format("{}: going on from byte {} of {}", shown_name(file), blob.bytes(), *file.size));
-    fetch_rest(file, commit, blob);
-    if (blob.finish()) return;
-    found = blob.found();
-    if (attempt == 0)
-      hooks_.note(fmt::format("{}: is damaged, as its digest is {} and not {}; fetching it again",
-                              shown_name(file), found, file.digest));
-  }
-  fail(Code::hub_answer, "{}: came twice with the digest {}, and {} was announced", shown_name(file), found,
-       file.digest);
+  IncompleteBlob blob(path, file.digest, *file.size);
+  if (blob.bytes() > 0)
+    hooks_.note(fmt::format("{}: going on from byte {} of {}", shown_name(file), blob.bytes(), *file.size));
+  fetch_rest(file, commit, blob);
+  if (blob.finish()) return;
+  hooks_.note(fmt::format("{}: is damaged, as its digest is {} and not {}; fetching it again",
+                          shown_name(file), blob.found(), file.digest));
+  fetch_rest(file, commit, blob);
+  if (blob.finish()) return;
+  fail(Code::hub_answer, "{}: came twice with the digest {}, and {} was announced", shown_name(file),
+       blob.found(), file.digest);
 }
 
 std::uint64_t missing_bytes(const HubCache& cache, const RepositoryName& name, const RemoteFile& file) {

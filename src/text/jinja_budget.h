@@ -35,6 +35,11 @@ class Budget {
   void scan(std::uint64_t bytes) {
     if (bytes >= kScanned) step(bytes / kScanned);
   }
+  // A list looked through for a name: one step, and one more for each so many names.
+  void search(std::uint64_t names) {
+    constexpr std::uint64_t kNames = 16;
+    step(1 + names / kNames);
+  }
   // To be called before the bytes are allocated.
   void make(std::uint64_t bytes) {
     check(bytes <= limits_.text_bytes && made_ <= limits_.text_bytes - bytes, Code::size,

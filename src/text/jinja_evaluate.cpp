@@ -157,6 +157,8 @@ Arguments Renderer::arguments(const CallArguments& call) {
     if (!value.is(Value::Kind::dict)) refuse("** needs a dict, not a {}", value.type_name());
     for (const auto& [key, member] : value.as_dict().members()) {
       if (!key.is_text()) refuse("** needs texts for names");
+      budget_.step();
+      budget_.scan(key.bytes().size());
       all.named.emplace_back(key.bytes(), member);
     }
   }

@@ -17,5 +17,6 @@ Test test_of(std::string_view name);
 // The parts of the table of filters.
 const std::map<std::string_view, Filter>& filters_of_texts();
 const std::map<std::string_view, Filter>& filters_of_lists();
+const std::map<std::string_view, Filter>& filters_of_numbers();
 
 }  // namespace glossa::jinja

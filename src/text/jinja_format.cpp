@@ -69,6 +69,7 @@ class PercentFormatter {
   }
 
   void put_field(std::string& out) {
+    budget_.step();
     std::optional<Value> named;
     Directive d;
     char c = next();
@@ -236,6 +237,7 @@ std::string brace_formatted(Budget& budget, const Value& pattern, const Argument
     const std::string_view field = std::string_view(text).substr(at + 1, end - at - 1);
     if (field.find_first_of(".[]!:{") != std::string_view::npos)
       refuse("format(): the field {} is not supported; there are {{}}, {{0}} and {{name}}", quoted(field));
+    budget.search(arguments.named.size());
     const Value* value = nullptr;
     const bool is_number = !field.empty() && field.find_first_not_of("0123456789") == std::string_view::npos;
     if (field.empty() || is_number) {

@@ -192,6 +192,10 @@ class Lexer {
     if (is_name_start(utf8_next(source_, end))) {
       for (std::size_t next = end; next < source_.size() && is_name_part(utf8_next(source_, next));)
         end = next;
+      // Each use of a name costs its length, and is counted as one step.
+      constexpr std::size_t kLongestName = 1000;
+      check(end - at_ <= kLongestName, Code::size, "line {}: a name of {} bytes, and at most {} are read", line_,
+            end - at_, kLongestName);
       put(Token::Kind::name, source_.substr(at_, end - at_));
       return move(end);
     }

@@ -278,6 +278,8 @@ Value item_of(Budget& budget, const Value& of, const Value& key) {
 Value item_at_path(Budget& budget, Value of, const Value& path) {
   if (!path.is_text()) return item_of(budget, of, path);
   for (const std::string_view part : split(path.bytes(), ".", -1, false)) {
+    budget.step();
+    budget.scan(part.size());
     const bool is_number = !part.empty() && part.size() < 18 &&
                            std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
     of = item_of(

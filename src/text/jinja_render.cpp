@@ -36,12 +36,18 @@ RenderOutput Renderer::run(const Block& block) {
 
 std::string Renderer::run_apart(const Block& block, const std::shared_ptr<Scope>& scope) {
   std::string text;
+  execute_apart(block, scope, text);
+  return text;
+}
+
+Renderer::Flow Renderer::execute_apart(const Block& block, const std::shared_ptr<Scope>& scope,
+                                       std::string& text) {
   std::string* const out = std::exchange(out_, &text);
   const auto outer = std::exchange(scope_, scope);
-  execute(block);
+  const Flow flow = execute(block);
   out_ = out;
   scope_ = outer;
-  return text;
+  return flow;
 }
 
 Value Renderer::evaluate(const Expression& expression, const std::shared_ptr<Scope>& scope) {
@@ -99,18 +105,19 @@ Renderer::Flow Renderer::execute(const Statement& s) {
       assign(s.targets[0], evaluate(s.expressions[0]));
       return Flow::on;
     case Kind::set_block: {
-      bool safe = false;
-      std::string text = filtered_body(s, safe);
-      assign(s.targets[0], Value::text(budget_, std::move(text), safe));
+      Text body;
+      if (const Flow flow = filtered_body(s, body); flow != Flow::on) return flow;
+      assign(s.targets[0], Value::text(budget_, std::move(body.bytes), body.safe));
       return Flow::on;
     }
     case Kind::filter: {
-      bool safe = false;
-      put(filtered_body(s, safe));
-      return Flow::on;
+      Text body;
+      const Flow flow = filtered_body(s, body);
+      if (flow == Flow::on) put(body.bytes);
+      return flow;
     }
     case Kind::with:
-      return with(s), Flow::on;
+      return with(s);
     case Kind::macro: {
       scope_->variables[s.function->name] = macro(*s.function);
       return Flow::on;
@@ -178,26 +185,27 @@ Renderer::Flow Renderer::loop(const Statement& s) {
   return Flow::on;
 }
 
-// What a block writes, through the statement's filters.
-std::string Renderer::filtered_body(const Statement& s, bool& safe) {
+// What a block writes, through the statement's filters. If it leaves a loop, what it wrote is of no use.
+Renderer::Flow Renderer::filtered_body(const Statement& s, Text& body) {
   auto inner = std::make_shared<Scope>();
   inner->around = scope_;
-  std::string text = run_apart(s.blocks[0], inner);
-  if (s.expressions.empty()) return text;
+  const Flow flow = execute_apart(s.blocks[0], inner, body.bytes);
+  if (flow != Flow::on || s.expressions.empty()) return flow;
   const auto& filters = s.expressions[0].suffixes;
-  const Value value = with_suffixes(Value::text(budget_, std::move(text)), filters, filters.size());
-  safe = value.is_text() && value.as_text().safe;
-  return printed(budget_, value);
+  const Value value = with_suffixes(Value::text(budget_, std::move(body.bytes)), filters, filters.size());
+  body = {printed(budget_, value), value.is_text() && value.as_text().safe};
+  return flow;
 }
 
-void Renderer::with(const Statement& s) {
+Renderer::Flow Renderer::with(const Statement& s) {
   const std::vector<Value> values = evaluate_all(s.expressions);
   auto inner = std::make_shared<Scope>();
   inner->around = scope_;
   const auto outer = std::exchange(scope_, std::move(inner));
   for (std::size_t i = 0; i < values.size(); ++i) assign(s.targets[i], values[i]);
-  execute(s.blocks[0]);
+  const Flow flow = execute(s.blocks[0]);
   scope_ = outer;
+  return flow;
 }
 
 void Renderer::call_block(const Statement& s) {

@@ -31,10 +31,11 @@ class Renderer {
   Flow loop(const Statement& statement);
   Flow in_new_scope(const Block& block);
   void set(const Statement& statement);
-  void with(const Statement& statement);
+  Flow with(const Statement& statement);
   void call_block(const Statement& statement);
   void generation(const Statement& statement);
-  std::string filtered_body(const Statement& statement, bool& safe);
+  Flow filtered_body(const Statement& statement, Text& body);
+  Flow execute_apart(const Block& block, const std::shared_ptr<Scope>& scope, std::string& text);
   void assign(const Target& target, const Value& value);
   void put(std::string_view text);
   void put(const Value& value);

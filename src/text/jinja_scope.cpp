@@ -23,6 +23,7 @@ void Macro::bind(Budget& budget, const Arguments& arguments, const std::shared_p
   const auto& given = arguments.positional;
   auto named = arguments.named;
   const auto take = [&](std::string_view name) -> std::optional<Value> {
+    budget.search(named.size());
     const auto at = std::find_if(named.begin(), named.end(), [&](const auto& n) { return n.first == name; });
     if (at == named.end()) return std::nullopt;
     Value value = std::move(at->second);

@@ -148,7 +148,7 @@ const std::map<std::string_view, Test>& tests() {
       {"filter",
        [](Budget&, const Value& v, const Arguments& arguments) {
          no_arguments(arguments);
-         return has(filters_of_texts(), v) || has(filters_of_lists(), v);
+         return has(filters_of_texts(), v) || has(filters_of_lists(), v) || has(filters_of_numbers(), v);
        }},
       {"test",
        [](Budget&, const Value& v, const Arguments& arguments) {
@@ -179,9 +179,10 @@ Test test_of(std::string_view name) {
 }
 
 Filter filter_of(std::string_view name) {
-  for (const auto* table : {&filters_of_texts(), &filters_of_lists()})
+  const auto tables = {&filters_of_texts(), &filters_of_lists(), &filters_of_numbers()};
+  for (const auto* table : tables)
     if (const auto found = table->find(name); found != table->end()) return found->second;
-  refuse_name("filter", name, {&filters_of_texts(), &filters_of_lists()});
+  refuse_name("filter", name, tables);
 }
 
 }  // namespace glossa::jinja

@@ -51,12 +51,14 @@ OrderedJson RunState::to_json() const {
           {"log_history", history}};
 }
 
-RunState RunState::from_json(const Json& json, const std::string& origin) {
-  check(json.is_object(), Code::run_state, "{}: not the state of a run", origin);
+RunState RunState::from_json(const OrderedJson& ordered, const std::string& origin) {
+  check(ordered.is_object(), Code::run_state, "{}: not the state of a run", origin);
   try {
+    const Json json(ordered);
     const JsonView view(json, origin);
     const std::int64_t format = view.integer("format", 0, 0, INT64_MAX);
-    check(format == kFormat, Code::run_state, "{}: written in format {}, this program reads {}", origin, format, kFormat);
+    check(format == kFormat, Code::run_state, "{}: written in format {}, this program reads {}", origin,
+          format, kFormat);
     RunState s;
     const auto whole = [&](const char* key) {
       check(view.has(key), Code::run_state, "{}: {} is missing", origin, key);
@@ -70,21 +72,24 @@ RunState RunState::from_json(const Json& json, const std::string& origin) {
     s.stopped_early = view.boolean("stopped_early", false);
     s.target_tokens = whole("num_input_tokens_seen");
     s.seconds = view.number("train_runtime", 0, 0, kMany);
-    s.position = {static_cast<std::uint64_t>(whole("data_epoch")), static_cast<std::uint64_t>(whole("data_batch"))};
+    s.position = {static_cast<std::uint64_t>(whole("data_epoch")),
+                  static_cast<std::uint64_t>(whole("data_batch"))};
     s.data_digest = view.string("data_digest", "");
     s.bad_steps = whole("bad_steps");
     s.skipped_steps = whole("skipped_steps");
     s.loss_sum = view.number("loss_sum", 0, -kMany, kMany);
     s.loss_steps = whole("loss_steps");
     s.instruction_set = view.string("instruction_set", "");
-    s.history = OrderedJson::parse(json.value("log_history", Json::array()).dump());
+    s.history = ordered.value("log_history", OrderedJson::array());
     return s;
   } catch (const Error& e) {
     fail(Code::run_state, "{}", e.what());
   }
 }
 
-fs::path checkpoint_path(const fs::path& run, std::int64_t step) { return run / fmt::format("{}{}", kPrefix, step); }
+fs::path checkpoint_path(const fs::path& run, std::int64_t step) {
+  return run / fmt::format("{}{}", kPrefix, step);
+}
 
 std::vector<std::int64_t> checkpoint_steps(const fs::path& run) {
   std::vector<std::int64_t> steps;
@@ -94,7 +99,8 @@ std::vector<std::int64_t> checkpoint_steps(const fs::path& run) {
     if (!name.starts_with(kPrefix)) continue;
     std::int64_t step = 0;
     const char *from = name.data() + kPrefix.size(), *to = name.data() + name.size();
-    if (const auto [stop, fault] = std::from_chars(from, to, step); fault == std::errc() && stop == to) steps.push_back(step);
+    if (const auto [stop, fault] = std::from_chars(from, to, step); fault == std::errc() && stop == to)
+      steps.push_back(step);
   }
   check(!error, Code::read, "{}: {}", shown(run), error.message());
   std::sort(steps.begin(), steps.end());
@@ -138,11 +144,22 @@ void remove_run(const fs::path& run) {
   std::vector<fs::path> doomed;
   for (const auto& entry : fs::directory_iterator(run)) {
     const std::string name = entry.path().filename().string();
-    static const std::set<std::string> kFiles{
-        "config.json",       "model.safetensors",     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "generation_config.json", "README.md",        "metrics.jsonl",  "curves.svg",            "all_results.json",
-        "generated_predictions.txt", kStateName,      kRecipeName,           kSamples};
-    if (kFiles.contains(name) || name.starts_with(kPrefix) || name.starts_with("events.out.tfevents.")) doomed.push_back(entry.path());
+    static const std::set<std::string> kFiles{"config.json",
+                                              "model.safetensors",
+                                              "tokenizer.json",
+                                              "tokenizer_config.json",
+                                              "special_tokens_map.json",
+                                              "generation_config.json",
+                                              "README.md",
+                                              "metrics.jsonl",
+                                              "curves.svg",
+                                              "all_results.json",
+                                              "generated_predictions.txt",
+                                              kStateName,
+                                              kRecipeName,
+                                              kSamples};
+    if (kFiles.contains(name) || name.starts_with(kPrefix) || name.starts_with("events.out.tfevents."))
+      doomed.push_back(entry.path());
   }
   std::error_code error;
   for (const fs::path& path : doomed) {
@@ -156,8 +173,8 @@ void load_tensors(const fs::path& file, const NamedTensors& into) {
   for (const auto& [name, tensor] : into) {
     const Tensor found = source.find(name, tensor.dtype());
     check(bool(found), Code::run_state, "{}: tensor {} is missing", shown(file), quoted(name));
-    check(found.shape() == tensor.shape(), Code::run_state, "{}: tensor {} is {}, wanted {}", shown(file), quoted(name),
-          to_string(found.shape()), to_string(tensor.shape()));
+    check(found.shape() == tensor.shape(), Code::run_state, "{}: tensor {} is {}, wanted {}", shown(file),
+          quoted(name), to_string(found.shape()), to_string(tensor.shape()));
     Tensor to = tensor;
     Backend::of(to.device()).copy(found, to);
   }

@@ -1,5 +1,5 @@
-// checkpoints.h -- the checkpoints of a run: what is kept besides the weights, and the folders checkpoint-<step> in
-// which all of it appears at once or not at all.
+// checkpoints.h -- the checkpoints of a run: what is kept besides the weights, and the folders
+// checkpoint-<step> in which all of it appears at once or not at all.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -12,7 +12,8 @@
 
 namespace glossa {
 
-// Everything a run knows besides tensors. Written as trainer_state.json, with Hugging Face's names where it has them.
+// Everything a run knows besides tensors. Written as trainer_state.json, with Hugging Face's names where it
+// has them.
 struct RunState {
   std::int64_t step = 0;
   BatchPosition position;  // of the next batch
@@ -34,7 +35,7 @@ struct RunState {
   OrderedJson history = OrderedJson::array();  // what metrics.jsonl holds
 
   OrderedJson to_json() const;
-  static RunState from_json(const Json& json, const std::string& origin);  // Error(run_state)
+  static RunState from_json(const OrderedJson& json, const std::string& origin);  // Error(run_state)
 };
 
 inline constexpr const char* kStateName = "trainer_state.json";
@@ -58,15 +59,16 @@ struct Retention {
   std::int64_t regular;     // of how many regular ones the last are kept
   std::int64_t best_step;   // kept whatever its age; 0: none
 };
-// Removes the checkpoints that are not to be kept, oldest first. Those newer than `step` are of a run that this one has
-// gone back behind, and go too. The one of `step` must be whole.
+// Removes the checkpoints that are not to be kept, oldest first. Those newer than `step` are of a run that
+// this one has gone back behind, and go too. The one of `step` must be whole.
 void prune_checkpoints(const fs::path& run, std::int64_t step, const Retention& retention);
 
-// Removes what a run wrote into its directory, and nothing else that is there; the cache stays, whose files say themselves
-// what they are of.
+// Removes what a run wrote into its directory, and nothing else that is there; the cache stays, whose files
+// say themselves what they are of.
 void remove_run(const fs::path& run);
 
-// Copies the tensors of a file into those of the same names. Error(run_state) for what is missing or of another shape.
+// Copies the tensors of a file into those of the same names. Error(run_state) for what is missing or of
+// another shape.
 void load_tensors(const fs::path& file, const NamedTensors& into);
 
 }  // namespace glossa

@@ -16,7 +16,8 @@ struct Source {
   CorpusFiles files = {};
   std::optional<ReverseDigits> generated = {};
 
-  bool present() const { return generated || !files.file.empty() || !files.source.empty(); }
+  bool of_files() const { return !files.file.empty() || !files.source.empty(); }
+  bool present() const { return generated || of_files(); }
 };
 
 struct Sources {
@@ -28,7 +29,9 @@ CorpusFiles files_of(const DataRecipe& d, const std::string& source, const std::
   CorpusFiles files;
   files.source = source, files.target = target;
   if (!file.empty()) files.file = file.front();
-  files.format = d.format == "tsv" ? PairFormat::tsv : d.format == "jsonl" ? PairFormat::jsonl : PairFormat::automatic;
+  files.format = d.format == "tsv"     ? PairFormat::tsv
+                 : d.format == "jsonl" ? PairFormat::jsonl
+                                       : PairFormat::automatic;
   files.source_column = d.source_column, files.target_column = d.target_column;
   files.source_lang = d.source_lang, files.target_lang = d.target_lang;
   return files;
@@ -54,7 +57,8 @@ Sources sources_of(const Recipe& recipe) {
 }
 
 // Calls f for each pair in order; those too long to be lines have no text.
-void for_each_pair(const Source& source, const TextOptions& options, const std::function<void(const Pair&)>& f) {
+void for_each_pair(const Source& source, const TextOptions& options,
+                   const std::function<void(const Pair&)>& f) {
   Pair pair;
   if (source.generated) {
     const PairStream pairs = source.generated->pairs();
@@ -65,13 +69,18 @@ void for_each_pair(const Source& source, const TextOptions& options, const std::
   }
 }
 
+void check_readable(const Source& source, const TextOptions& options) {
+  std::uint64_t pairs = 0;
+  for_each_pair(source, options, [&](const Pair&) { ++pairs; });
+  check(pairs > 0, Code::empty, "{}: no {}: 0 lines", source.files.names(), source.name);
+}
+
 TextPairs read_texts(const Source& source, const TextOptions& options) {
   TextPairs texts;
   for_each_pair(source, options, [&](const Pair& pair) {
     texts.source.emplace_back(pair.source);
     texts.target.emplace_back(pair.target);
   });
-  check(!texts.empty(), Code::empty, "{}: no lines", source.files.names());
   return texts;
 }
 
@@ -95,7 +104,9 @@ Tokenizer trained_tokenizer(const Recipe& recipe, const Source& train) {
 Preparation preparation(const Recipe& recipe, const Tokenizer& tokenizer, const Source& source) {
   Preparation how;
   how.name = source.name;
-  how.encode = [tokenizer](std::string_view text, std::vector<std::int32_t>& ids) { tokenizer.encode(text, ids, false); };
+  how.encode = [tokenizer](std::string_view text, std::vector<std::int32_t>& ids) {
+    tokenizer.encode(text, ids, false);
+  };
   how.vocabulary = static_cast<std::uint64_t>(tokenizer.size());
   how.unknown = tokenizer.id(tokenizer.special_tokens().unk).value_or(-1);
   how.filter = {.min_length = recipe.data.min_length,
@@ -105,23 +116,28 @@ Preparation preparation(const Recipe& recipe, const Tokenizer& tokenizer, const 
   return how;
 }
 
-PreparedPairs prepare(const Recipe& recipe, const Tokenizer& tokenizer, const Source& source, Preparation how) {
-  if (!source.generated) return prepare_pairs(source.files, text_options(recipe.data), tokenizer.hash(), std::move(how));
+PreparedPairs prepare(const Recipe& recipe, const Tokenizer& tokenizer, const Source& source,
+                      Preparation how) {
+  if (!source.generated)
+    return prepare_pairs(source.files, text_options(recipe.data), tokenizer.hash(), std::move(how));
   how.pairs = source.generated->pairs();
   how.identity = source.generated->identity() + tokenizer.hash();
   return prepare_pairs(how);
 }
 
 void report(const TaskOptions& options, const char* name, const PreparedPairs& pairs) {
-  options.note(fmt::format("{}: {}{}", name, pairs.report.summary(), pairs.from_cache ? " (from the cache)" : ""));
-  for (const std::string& warning : pairs.report.warnings()) options.note(fmt::format("{}: {}", name, warning));
+  options.note(
+      fmt::format("{}: {}{}", name, pairs.report.summary(), pairs.from_cache ? " (from the cache)" : ""));
+  for (const std::string& warning : pairs.report.warnings())
+    options.note(fmt::format("{}: {}", name, warning));
 }
 
 void compare_with_training(Corpus& corpus, const TaskOptions& options) {
   corpus.valid.report.overlap = count_overlap(corpus.train.data, corpus.valid.data);
   if (corpus.valid.report.overlap > 0)
-    options.note(fmt::format("{} of {} validation pairs are also in the training data: scores on them say little",
-                             corpus.valid.report.overlap, corpus.valid.data.size()));
+    options.note(
+        fmt::format("{} of {} validation pairs are also in the training data: scores on them say little",
+                    corpus.valid.report.overlap, corpus.valid.data.size()));
   if (sides_look_swapped(corpus.train.data, corpus.valid.data))
     options.note("the validation data look as if source and target were exchanged");
 }
@@ -162,29 +178,23 @@ Corpus read_corpus(const Recipe& recipe, const TaskOptions& options) {
   const auto piped = [](const fs::path& path) { return path == "-"; };
   for (const Source* source : {&sources.valid, &sources.test})
     for (const fs::path& path : source->files.paths())
-      check(!piped(path), Code::recipe, "recipe: standard input can only be training data, not {}", source->name);
+      check(!piped(path), Code::recipe, "recipe: standard input can only be training data, not {}",
+            source->name);
   check(!piped(sources.train.files.source) || !piped(sources.train.files.target), Code::recipe,
         "recipe: standard input cannot be both data.train_source and data.train_target");
-  // The tokenizer, the encoder and a resumed run all read the training data, and a pipe can be read once only.
-  for (fs::path* path : {&sources.train.files.source, &sources.train.files.target, &sources.train.files.file}) {
-    if (!piped(*path)) continue;
-    check(!cache.empty(), Code::usage, "training data from standard input need an output directory to be kept in");
-    const fs::path kept = cache / "standard-input";
-    if (!options.resume || !fs::exists(kept)) keep_standard_input(kept);
-    *path = kept;
-  }
-  if (!sources.train.generated) {  // files that do not fit each other show before all work
-    std::uint64_t pairs = 0;
-    for_each_pair(sources.train, text, [&](const Pair&) { ++pairs; });
-    check(pairs > 0, Code::empty, "{}: no training text: 0 lines", sources.train.files.names());
-  }
-
-  const auto tokenizer = [&] {
-    if (!options.checkpoint.empty()) return Tokenizer::load(options.checkpoint);
-    if (!recipe.tokenizer.file.empty()) return Tokenizer::load(recipe.tokenizer.file);
-    return trained_tokenizer(recipe, sources.train);
-  };
-  Corpus corpus{.tokenizer = tokenizer(), .train = {}, .valid = {}, .valid_texts = {}, .test = {}};
+  for (fs::path* path : {&sources.train.files.source, &sources.train.files.target, &sources.train.files.file})
+    keep_pipe(*path, options);
+  const fs::path ready = !options.checkpoint.empty() ? options.checkpoint : fs::path(recipe.tokenizer.file);
+  // What is wrong with any of the files shows before all work. (With a tokenizer, that of the training data
+  // is their encoding, for which the cache of an earlier run may serve.)
+  for (const Source* source : {&sources.valid, &sources.test, &sources.train})
+    if (source->of_files() && (source != &sources.train || ready.empty())) check_readable(*source, text);
+  Corpus corpus{
+      .tokenizer = ready.empty() ? trained_tokenizer(recipe, sources.train) : Tokenizer::load(ready),
+      .train = {},
+      .valid = {},
+      .valid_texts = {},
+      .test = {}};
 
   Preparation how = preparation(recipe, corpus.tokenizer, sources.train);
   how.keep_text = recipe.tokenizer.dropout > 0;
@@ -215,17 +225,20 @@ TransformerConfig model_config(const Recipe& recipe, const Tokenizer& tokenizer)
   c.vocab_size = tokenizer.size();
   c.d_model = m.d_model;
   c.encoder_layers = m.encoder_layers, c.decoder_layers = m.decoder_layers;
-  c.encoder_attention_heads = m.encoder_attention_heads, c.decoder_attention_heads = m.decoder_attention_heads;
+  c.encoder_attention_heads = m.encoder_attention_heads,
+  c.decoder_attention_heads = m.decoder_attention_heads;
   c.encoder_ffn_dim = m.encoder_ffn_dim, c.decoder_ffn_dim = m.decoder_ffn_dim;
   c.activation_function = unary_from_name(m.activation_function, "recipe");
-  c.dropout = m.dropout, c.attention_dropout = m.attention_dropout, c.activation_dropout = m.activation_dropout;
+  c.dropout = m.dropout, c.attention_dropout = m.attention_dropout,
+  c.activation_dropout = m.activation_dropout;
   c.max_position_embeddings = m.max_position_embeddings;
   c.scale_embedding = m.scale_embedding;
   c.share_encoder_decoder_embeddings = m.share_encoder_decoder_embeddings;
   c.tie_word_embeddings = m.tie_word_embeddings;
   const auto id = [&](const std::string& piece, const char* role) {
     const std::optional<Token> found = piece.empty() ? std::nullopt : tokenizer.id(piece);
-    check(found.has_value(), Code::tokenizer, "the tokenizer has no token {}; {} is needed for translation", role, role);
+    check(found.has_value(), Code::tokenizer, "the tokenizer has no token {}; {} is needed for translation",
+          role, role);
     return std::int64_t{*found};
   };
   c.eos_token_id = id(tokenizer.special_tokens().eos, "eos_token");
@@ -234,6 +247,15 @@ TransformerConfig model_config(const Recipe& recipe, const Tokenizer& tokenizer)
   c.decoder_start_token_id = c.model_type == "marian" ? c.pad_token_id : c.eos_token_id;
   c.validate("recipe");
   return c;
+}
+
+void keep_pipe(fs::path& path, const TaskOptions& options) {
+  if (path != "-") return;
+  check(!options.cache.empty(), Code::usage,
+        "training data from standard input need an output directory to be kept in");
+  const fs::path kept = options.cache / "standard-input";
+  if (!options.resume || !fs::exists(kept)) keep_standard_input(kept);
+  path = kept;
 }
 
 BatchOptions batch_options(const Recipe& recipe) {

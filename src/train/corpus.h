@@ -1,5 +1,5 @@
-// corpus.h -- what a run learns from and is measured by, as its recipe says: a tokenizer, pairs as ids, and texts to
-// compare translations with.
+// corpus.h -- what a run learns from and is measured by, as its recipe says: a tokenizer, pairs as ids, and
+// texts to compare translations with.
 #pragma once
 #include <string>
 #include <vector>
@@ -33,12 +33,17 @@ struct Corpus {
 // Reads, filters and encodes everything, so that what is wrong with the data shows before training begins.
 Corpus read_corpus(const Recipe& recipe, const TaskOptions& options);
 
-// The model that a recipe describes for a vocabulary. Error(tokenizer) if that has no token to end sentences or to pad.
+// The model that a recipe describes for a vocabulary. Error(tokenizer) if that has no token to end sentences
+// or to pad.
 TransformerConfig model_config(const Recipe& recipe, const Tokenizer& tokenizer);
 
 // What data and tokenizer sections say of reading and of learning a vocabulary, for all tasks.
 TextOptions text_options(const DataRecipe& recipe);
 TokenizerTraining tokenizer_training(const TokenizerRecipe& recipe);
+
+// If `path` is standard input, keeps that as a file in the cache, and puts the file in its place: the
+// tokenizer, the encoder and a resumed run all read the training data, and a pipe can be read once only.
+void keep_pipe(fs::path& path, const TaskOptions& options);
 
 BatchOptions batch_options(const Recipe& recipe);
 SentenceEnds sentence_ends(const TransformerConfig& config);

@@ -59,21 +59,8 @@ CausalShape CausalShape::of(const Json& config) {
   const bool gpt2 = word("model_type") == "gpt2";
   if (gpt2 && s.inner == 0) s.inner = 4 * s.width;
   s.vocabulary = size({"vocab_size"});
-  s.positions = gpt2 ? size({"n_positions", "n_ctx"}) : 0;
   s.gated = !gpt2;
-  const auto tied = config.find("tie_word_embeddings");
-  s.tied = tied != config.end() && tied->is_boolean() ? tied->get<bool>()
-                                                      : gpt2 || word("model_type").starts_with("gemma");
   return s;
-}
-
-std::int64_t CausalShape::parameters() const {
-  const double each =
-      static_cast<double>(width) * static_cast<double>(2 * queries + 2 * keys + (gated ? 3 : 2) * inner);
-  const double all =
-      static_cast<double>(layers) * each +
-      static_cast<double>(width) * static_cast<double>((tied ? 1 : 2) * vocabulary + positions);
-  return static_cast<std::int64_t>(std::min(all, 1e18));
 }
 
 double CausalShape::update_flops(const Sequences& sequences) const {

@@ -1,5 +1,5 @@
-// cost.h -- what models cost by their shapes: parameters, floating-point operations of an update, and what is
-// kept for the backward pass.
+// cost.h -- what models cost by their shapes: floating-point operations of an update, and what is kept for
+// the backward pass.
 #pragma once
 #include "base/json.h"
 #include "models/transformer_config.h"
@@ -16,12 +16,11 @@ std::uint64_t floats_per_token(const TransformerConfig& config);
 
 // The sizes of a decoder-only model, as its config.json has them under the names of one family or another.
 struct CausalShape {
-  std::int64_t layers = 0, width = 0, queries = 0, keys = 0, inner = 0, vocabulary = 0,
-               positions = 0;  // queries, keys: heads * dim
-  bool gated = false, tied = false;
+  std::int64_t layers = 0, width = 0, inner = 0, vocabulary = 0;
+  std::int64_t queries = 0, keys = 0;  // heads * dim
+  bool gated = false;
   // Sizes that are missing or no numbers count as 0: whoever makes the model says what is wrong.
   static CausalShape of(const Json& config);
-  std::int64_t parameters() const;  // without norms and biases
   double update_flops(const Sequences& sequences) const;
   std::uint64_t floats_per_token() const;
 };

@@ -9,8 +9,8 @@
 namespace glossa {
 
 struct Estimate {
-  std::uint64_t weights = 0;     // bytes of weights, moments and averages
-  std::uint64_t batch = 0;       // bytes of what the largest batch keeps for the backward pass, and of gradients
+  std::uint64_t weights = 0;  // bytes of weights, moments and averages
+  std::uint64_t batch = 0;    // bytes of what the largest batch keeps for the backward pass, and of gradients
   std::uint64_t checkpoint = 0;  // bytes of one checkpoint
   double seconds = 0;            // of updates, if half of the processor's measured peak is used
 
@@ -28,11 +28,8 @@ struct EstimateInput {
 };
 Estimate estimate(const EstimateInput& input);
 
-// Error(memory) if weights, gradients and moments alone exceed what there is: asked before they are allocated. `keys`: those
-// of the recipe that change the model's size.
-void check_affordable(std::int64_t parameters, const TrainRecipe& recipe, const char* keys);
-
-// Bytes that this process may still use: what the machine has free, or what its control group leaves.
-std::uint64_t available_memory();
+// Error(memory) if weights, gradients and moments alone exceed what there is: asked before they are
+// allocated. `keys`: those of the recipe that the model's size follows from.
+void check_affordable(std::uint64_t parameters, const TrainRecipe& recipe, const char* keys);
 
 }  // namespace glossa

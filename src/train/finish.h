@@ -9,7 +9,7 @@
 
 namespace glossa {
 
-struct Finish {
+struct FinishedRun {
   const Recipe& recipe;
   const fs::path& run;
   Task& task;
@@ -21,6 +21,6 @@ struct Finish {
 
 // Writes the model, its card and its scores into the run's directory. The model is, by the recipe: the best
 // checkpoint; the mean of the last regular checkpoints; or `weights`.
-std::optional<Scores> finish_run(const Finish& finish);
+std::optional<Scores> finish_run(const FinishedRun& run);
 
 }  // namespace glossa

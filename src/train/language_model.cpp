@@ -2,18 +2,19 @@
 
 #include <chrono>
 #include <cmath>
+#include <utility>
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "checkpoint/causal_model.h"
 #include "generate/engine.h"
+#include "models/all.h"
 #include "train/estimate.h"
 #include "train/model_card.h"
 #include "train/validation.h"
 
 namespace glossa {
 namespace {
-
-constexpr const char* kSizeKeys = "model.hidden_size, model.num_hidden_layers and tokenizer.vocab_size";
 
 // Dropout is what the recipe says, whatever the configuration did.
 void set_dropout(Json& config, const ModelRecipe& m) {
@@ -25,8 +26,11 @@ void set_dropout(Json& config, const ModelRecipe& m) {
   config[gpt2 ? "attn_pdrop" : "attention_dropout"] = m.attention_dropout;
 }
 
-void check_affordable_config(const Json& config, const TrainRecipe& train) {
-  check_affordable(CausalShape::of(config).parameters(), train, kSizeKeys);
+std::uint64_t elements_of(const ParameterList& plan) {
+  std::uint64_t all = 0;
+  for (const auto& [name, shape] : plan.shapes())
+    all = checked_add(all, static_cast<std::uint64_t>(shape.elements()));
+  return all;
 }
 
 // A model for inference over copies of weights, which may go on changing.
@@ -38,17 +42,19 @@ struct Inference {
         model(make_causal_model(config, "the model", parameters)) {}
 };
 
-Json plain(const OrderedJson& config) {
-  return Json::parse(config.dump());
+// The file that describes the model, or "" if the recipe itself does. A resumed run has its own, whatever
+// became of the one that it began with.
+fs::path configuration_file(const Recipe& recipe, const TaskOptions& options) {
+  if (recipe.model.config_name.empty()) return {};
+  return options.checkpoint.empty() ? fs::path(recipe.model.config_name) : options.checkpoint / "config.json";
 }
 
-}  // namespace
-
-Json language_model_config(const Recipe& recipe, std::int64_t vocabulary) {
+// The config.json of the model that a file or else the recipe describes, for a vocabulary.
+Json configuration(const Recipe& recipe, const fs::path& file, std::int64_t vocabulary) {
   const ModelRecipe& m = recipe.model;
-  if (!m.config_name.empty()) {
-    Json config = read_configuration(m.config_name);
-    check(config.is_object(), Code::config, "{}: not a model's configuration", shown(m.config_name));
+  if (!file.empty()) {
+    Json config = read_configuration(file);
+    check(config.is_object(), Code::config, "{}: not a model's configuration", shown(file));
     config["vocab_size"] = vocabulary;
     set_dropout(config, m);
     return config;
@@ -78,38 +84,60 @@ Json language_model_config(const Recipe& recipe, std::int64_t vocabulary) {
   return config;
 }
 
+}  // namespace
+
 LanguageModelTask::Made LanguageModelTask::pretrained(const Recipe& recipe, const TaskOptions& options) {
-  const std::string& path = recipe.model.model_name_or_path;
-  if (path.empty()) return {};
-  LoadedCausalModel loaded = load_causal_model(path, {.training = true, .change_config = [&](Json& config) {
-                                                  check_affordable_config(config, recipe.train);
-                                                  set_dropout(config, recipe.model);
-                                                }});
+  if (recipe.model.model_name_or_path.empty()) return {};
+  ModelSource source =
+      open_model(options.checkpoint.empty() ? fs::path(recipe.model.model_name_or_path) : options.checkpoint);
+  set_dropout(source.config, recipe.model);
+  std::uint64_t elements = 0;
+  for (const TensorPlan& weight : plan_of(source).weights)
+    elements = checked_add(elements, static_cast<std::uint64_t>(weight.shape.elements()));
+  check_affordable(elements, recipe.train, "model.model_name_or_path");
+  LoadedCausalModel loaded = load_causal_model(source, {.training = true});
   for (const std::string& note : loaded.notes) options.note(note);
   return {std::move(loaded.parameters), std::move(loaded.model), std::move(loaded.tokenizer)};
 }
 
-LanguageModelTask::Made LanguageModelTask::fresh(const Recipe& recipe, const Tokenizer& tokenizer) {
-  const Json config = language_model_config(recipe, tokenizer.size());
-  check_affordable_config(config, recipe.train);
+LanguageModelTask::Made LanguageModelTask::fresh(const Recipe& recipe, const TaskOptions& options,
+                                                 const Tokenizer& tokenizer) {
+  const fs::path file = configuration_file(recipe, options);
+  const std::string origin = file.empty() ? "recipe" : shown(file);
+  const Json config = configuration(recipe, file, tokenizer.size());
+  ParameterList plan({.plan = true});
+  make_causal_model(config, origin, plan);
+  check_affordable(elements_of(plan), recipe.train,
+                   file.empty() ? "model.hidden_size, model.num_hidden_layers and tokenizer.vocab_size"
+                                : "model.config_name and tokenizer.vocab_size");
   Made made{.parameters = std::make_unique<ParameterList>(
                 ParameterList::Options{.seed = static_cast<std::uint64_t>(recipe.train.seed)}),
             .model = nullptr};
-  const std::string& file = recipe.model.config_name;
-  made.model = make_causal_model(config, file.empty() ? "recipe" : shown(file), *made.parameters);
+  made.model = make_causal_model(config, origin, *made.parameters);
   return made;
 }
 
 LanguageModelTask::LanguageModelTask(const Recipe& recipe, const TaskOptions& options)
     : recipe_(recipe),
-      base_(pretrained(recipe, options)),
-      corpus_(read_text_corpus(recipe, options, base_.tokenizer)),
-      made_(base_.model ? std::move(base_) : fresh(recipe, corpus_.tokenizer)),
-      shape_(CausalShape::of(plain(made_.model->config()))),
+      made_(pretrained(recipe, options)),
+      corpus_(read_text_corpus(recipe, options, std::exchange(made_.tokenizer, {}))),
       plan_(corpus_.train.data, block_options(recipe, corpus_)) {
-  check(recipe.data.block_size <= made_.model->longest(), Code::recipe,
-        "recipe: data.block_size is {}, and the model has {} positions", recipe.data.block_size,
-        made_.model->longest());
+  if (!made_.model) made_ = fresh(recipe, options, corpus_.tokenizer);
+  shape_ = CausalShape::of(Json(made_.model->config()));
+  const std::int64_t longest = made_.model->longest();
+  check(recipe.data.block_size <= longest, Code::recipe,
+        "recipe: data.block_size is {}, and the model has {} positions", recipe.data.block_size, longest);
+  prompt_ = beginning_of_samples();
+  check(static_cast<std::int64_t>(prompt_.size()) < longest, Code::recipe,
+        "recipe: decode.prompt has {} tokens, and a model of {} positions goes on from at most {}",
+        prompt_.size(), longest, longest - 1);
+}
+
+std::vector<Token> LanguageModelTask::beginning_of_samples() const {
+  if (!has_validation() || recipe_.decode.max_new_tokens == 0) return {};
+  std::vector<Token> text = corpus_.tokenizer.encode(recipe_.decode.prompt, false);
+  if (text.empty() && corpus_.begin >= 0) text.push_back(corpus_.begin);
+  return text;
 }
 
 std::string LanguageModelTask::digest() const {
@@ -128,32 +156,26 @@ void LanguageModelTask::begin(BatchPosition from) {
   plan_.check_position(from);
   ahead_ = from;
   constexpr std::size_t kStepsAhead = 4;
-  steps_.emplace(
-      [this] {
-        Step step;
-        for (std::int64_t i = 0; i < recipe_.train.gradient_accumulation_steps; ++i) {
-          step.batches.push_back(plan_.batch(ahead_.epoch, ahead_.batch));
-          ahead_ = plan_.after(ahead_);
-        }
-        step.next = ahead_;
-        return step;
-      },
-      kStepsAhead);
+  steps_.emplace([this] { return make_step(); }, kStepsAhead);
 }
 
 TaskStep LanguageModelTask::next() {
-  Step step = steps_->next();
-  TaskStep out{.batches = {}, .next = step.next};
+  return steps_->next();
+}
+
+TaskStep LanguageModelTask::make_step() {
+  TaskStep step;
   std::int64_t tokens = 0;
-  for (CausalBatch& batch : step.batches) {
+  for (std::int64_t i = 0; i < recipe_.train.gradient_accumulation_steps; ++i) {
+    const CausalBatch batch = plan_.batch(ahead_.epoch, ahead_.batch);
+    ahead_ = plan_.after(ahead_);
     tokens += batch.tokens.sequences.tokens();
-    const std::int64_t counted = counted_labels(batch);
-    out.batches.push_back({counted, [this, batch = std::move(batch)](const LossOptions& how) {
-                             return made_.model->loss(batch, how);
-                           }});
+    step.batches.push_back({counted_labels(batch),
+                            [this, batch](const LossOptions& how) { return made_.model->loss(batch, how); }});
   }
-  out.epochs = static_cast<double>(tokens) / static_cast<double>(corpus_.train.data.size());
-  return out;
+  step.next = ahead_;
+  step.epochs = static_cast<double>(tokens) / static_cast<double>(corpus_.train.data.size());
+  return step;
 }
 
 double LanguageModelTask::mean_loss(const CausalModel& model) const {
@@ -173,10 +195,9 @@ double LanguageModelTask::mean_loss(const CausalModel& model) const {
 }
 
 std::string LanguageModelTask::sample(const CausalModel& model) const {
+  if (prompt_.empty()) return "";
   const DecodeRecipe& d = recipe_.decode;
-  std::vector<Token> text = corpus_.tokenizer.encode(d.prompt, false);
-  if (text.empty() && corpus_.begin >= 0) text.push_back(corpus_.begin);
-  if (d.max_new_tokens == 0 || text.empty()) return "";
+  std::vector<Token> text = prompt_;
   SamplingConfig sampling{.temp = d.temperature,
                           .top_k = static_cast<std::int32_t>(d.top_k),
                           .top_p = d.top_p,
@@ -191,13 +212,13 @@ std::string LanguageModelTask::sample(const CausalModel& model) const {
   std::vector<GenerateEvent> events;
   while (!engine.idle()) engine.step(events);
   for (const GenerateEvent& e : events)
-    if (e.finish != glossa::Finish::stop) text.push_back(e.chosen.token);
+    if (e.finish != Finish::stop) text.push_back(e.chosen.token);
   return corpus_.tokenizer.decode(text, true);
 }
 
 Evaluation LanguageModelTask::evaluate(const NamedTensors& weights) {
   const auto begin = std::chrono::steady_clock::now();
-  const Inference inference(plain(made_.model->config()), weights);
+  const Inference inference(Json(made_.model->config()), weights);
   const double loss = mean_loss(*inference.model);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return {.metrics = {{"eval_loss", loss}, {"perplexity", std::exp(loss)}, {"eval_runtime", seconds}},
@@ -214,15 +235,15 @@ void LanguageModelTask::save(const fs::path& directory, const NamedTensors& weig
   set("bos_token_id", corpus_.begin), set("eos_token_id", corpus_.end);
   if (d.temperature > 0)
     generation["temperature"] = d.temperature, generation["top_k"] = d.top_k, generation["top_p"] = d.top_p;
-  write_file(directory / "config.json", to_text(config));
-  write_file(directory / "generation_config.json", to_text(generation));
-  corpus_.tokenizer.save(directory);
-  save_safetensors(directory / "model.safetensors", weights);
+  save_model_directory(directory, {.config = config,
+                                   .weights = weights,
+                                   .tokenizer = corpus_.tokenizer,
+                                   .generation_config = generation});
 }
 
 std::optional<Scores> LanguageModelTask::score(const NamedTensors& weights, const fs::path&) {
   if (!corpus_.valid) return {};
-  const Inference inference(plain(made_.model->config()), weights);
+  const Inference inference(Json(made_.model->config()), weights);
   const double loss = mean_loss(*inference.model), perplexity = std::exp(loss);
   return Scores{.metrics = {{"eval_loss", loss}, {"perplexity", perplexity}},
                 .text = fmt::format("validation loss {:.4f}, perplexity {:.2f}\n", loss, perplexity)};

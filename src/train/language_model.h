@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "data/read_ahead.h"
-#include "models/all.h"
+#include "nn/causal.h"
 #include "train/cost.h"
 #include "train/text_corpus.h"
 
@@ -32,26 +32,21 @@ class LanguageModelTask final : public Task {
     std::unique_ptr<CausalModel> model;
     std::optional<Tokenizer> tokenizer = {};
   };
-  struct Step {
-    std::vector<CausalBatch> batches;
-    BatchPosition next;
-  };
   static Made pretrained(const Recipe& recipe, const TaskOptions& options);
-  static Made fresh(const Recipe& recipe, const Tokenizer& tokenizer);
+  static Made fresh(const Recipe& recipe, const TaskOptions& options, const Tokenizer& tokenizer);
+  std::vector<Token> beginning_of_samples() const;
+  TaskStep make_step();  // on the thread that makes batches
   double mean_loss(const CausalModel& model) const;
   std::string sample(const CausalModel& model) const;
 
   const Recipe recipe_;
-  Made base_;  // the model to go on from, until it is `made_`
-  TextCorpus corpus_;
   Made made_;
+  TextCorpus corpus_;
   CausalShape shape_;
   BlockPlan plan_;
-  BatchPosition ahead_;  // of the thread that makes batches
-  std::optional<ReadAhead<Step>> steps_;
+  std::vector<Token> prompt_;  // none: no samples
+  BatchPosition ahead_;        // of the thread that makes batches
+  std::optional<ReadAhead<TaskStep>> steps_;
 };
-
-// The config.json of the model that a recipe describes, for a vocabulary.
-Json language_model_config(const Recipe& recipe, std::int64_t vocabulary);
 
 }  // namespace glossa

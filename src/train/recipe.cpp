@@ -14,6 +14,8 @@ namespace {
 
 using Field = RecipeField;
 
+constexpr const char* kTasks[] = {"", "translation", kLanguageModeling};  // by KeyOf
+
 std::string resolved(const std::string& path, const fs::path& directory) {
   if (path.empty() || path == "-" || fs::path(path).is_absolute()) return path;
   return (directory / path).lexically_normal().string();
@@ -31,10 +33,12 @@ Field& find(std::vector<Field>& fields, const std::string& name, const std::stri
     for (const Field& f : fields)
       if (key == f.key) best = f.name();
   }
-  fail(Code::recipe, "{}: unknown key {}{}", where, quoted(name), best.empty() ? "" : fmt::format("; did you mean {}?", best));
+  fail(Code::recipe, "{}: unknown key {}{}", where, quoted(name),
+       best.empty() ? "" : fmt::format("; did you mean {}?", best));
 }
 
-// yaml-cpp parses by recursion. A recipe is a map of maps, so what could nest deeply is refused before it is parsed.
+// yaml-cpp parses by recursion. A recipe is a map of maps, so what could nest deeply is refused before it is
+// parsed.
 void check_nesting(const std::string& yaml, const std::string& origin) {
   constexpr std::int64_t kMost = 100;
   std::int64_t openings = 0, line = 1, marks = 0, indent = 0;
@@ -45,7 +49,8 @@ void check_nesting(const std::string& yaml, const std::string& origin) {
     indenting = indenting && c == ' ';
     indent += indenting;
     check(openings <= kMost && marks <= kMost && indent <= kMost, Code::recipe,
-          "{}:{}: more than {} brackets, or indicators or spaces on a line: a recipe is a map of the sections data, tokenizer, model, train, decode",
+          "{}:{}: more than {} brackets, or indicators or spaces on a line: a recipe is a map of the "
+          "sections data, tokenizer, model, train, decode",
           origin, line, kMost);
     if (c == '\n') ++line, marks = 0, indent = 0, indenting = true;
   }
@@ -82,12 +87,14 @@ StringList strings_of(const YAML::Node& node, const std::string& name, const std
 void validate_translation(const Recipe& r) {
   const auto& [data, tokenizer, model, train, decode] = r;
   const auto both = [](const std::string& a, const std::string& b, const char* first, const char* second) {
-    check(a.empty() == b.empty(), Code::recipe, "recipe: {} and {} go together, but only one is given", first, second);
+    check(a.empty() == b.empty(), Code::recipe, "recipe: {} and {} go together, but only one is given", first,
+          second);
   };
   both(data.train_source, data.train_target, "data.train_source", "data.train_target");
   both(data.valid_source, data.valid_target, "data.valid_source", "data.valid_target");
   both(data.test_source, data.test_target, "data.test_source", "data.test_target");
-  check(data.format != "text", Code::recipe, "recipe: data.format is text, and translations come as tsv or jsonl");
+  check(data.format != "text", Code::recipe,
+        "recipe: data.format is text, and translations come as tsv or jsonl");
   check(data.train_file.size() <= 1 && data.valid_file.size() <= 1, Code::recipe,
         "recipe: data.train_file and data.valid_file are one file each for translation");
   if (data.task == "translation") {
@@ -98,13 +105,15 @@ void validate_translation(const Recipe& r) {
   }
   for (const auto& [heads, key] : {std::pair{model.encoder_attention_heads, "encoder_attention_heads"},
                                    std::pair{model.decoder_attention_heads, "decoder_attention_heads"}})
-    check(model.d_model % heads == 0, Code::recipe, "recipe: model.d_model {} is not divisible by model.{} {}", model.d_model, key, heads);
+    check(model.d_model % heads == 0, Code::recipe,
+          "recipe: model.d_model {} is not divisible by model.{} {}", model.d_model, key, heads);
   check(model.position_embeddings == "learned" || model.d_model % 2 == 0, Code::recipe,
         "recipe: model.d_model {} must be even for sinusoidal positions", model.d_model);
   check(data.max_length < model.max_position_embeddings, Code::recipe,
-        "recipe: data.max_length {} must be less than model.max_position_embeddings {}", data.max_length, model.max_position_embeddings);
-  check(train.max_tokens > data.max_length, Code::recipe, "recipe: train.max_tokens {} must exceed data.max_length {}",
-        train.max_tokens, data.max_length);
+        "recipe: data.max_length {} must be less than model.max_position_embeddings {}", data.max_length,
+        model.max_position_embeddings);
+  check(train.max_tokens > data.max_length, Code::recipe,
+        "recipe: train.max_tokens {} must exceed data.max_length {}", train.max_tokens, data.max_length);
 }
 
 void validate_language(const Recipe& r) {
@@ -112,37 +121,49 @@ void validate_language(const Recipe& r) {
   check(!data.train_file.empty(), Code::recipe, "recipe: no training data; give data.train_file");
   check(data.valid_file.empty() || data.validation_split_percentage == 0, Code::recipe,
         "recipe: give either data.valid_file or data.validation_split_percentage, not both");
-  check(data.format != "tsv", Code::recipe, "recipe: data.format is tsv, and documents come as text or jsonl");
-  check(train.max_tokens >= data.block_size, Code::recipe, "recipe: train.max_tokens {} must not be less than data.block_size {}",
-        train.max_tokens, data.block_size);
+  check(data.format != "tsv", Code::recipe,
+        "recipe: data.format is tsv, and documents come as text or jsonl");
+  check(train.max_tokens >= data.block_size, Code::recipe,
+        "recipe: train.max_tokens {} must not be less than data.block_size {}", train.max_tokens,
+        data.block_size);
   const bool described = !model.config_name.empty(), pretrained = !model.model_name_or_path.empty();
-  check(!described || !pretrained, Code::recipe, "recipe: give either model.config_name or model.model_name_or_path, not both");
-  check(!pretrained || tokenizer.file.empty(), Code::recipe,
-        "recipe: model.model_name_or_path comes with its tokenizer; tokenizer.file would be another");
+  check(!described || !pretrained, Code::recipe,
+        "recipe: give either model.config_name or model.model_name_or_path, not both");
   if (described || pretrained) {
     Recipe copy = r;
     for (const Field& f : fields_of(copy)) {
-      static const std::set<std::string> kFree{"config_name", "model_name_or_path", "dropout", "attention_dropout"};
-      check(std::string_view(f.section) != "model" || kFree.contains(f.key) || f.text() == f.default_text(), Code::recipe,
-            "recipe: {} is given by model.{}, and must not be set beside it", f.name(),
+      static const std::set<std::string> kFree{"config_name", "model_name_or_path", "dropout",
+                                               "attention_dropout"};
+      check(!pretrained || std::string_view(f.section) != "tokenizer" || f.text() == f.default_text(),
+            Code::recipe,
+            "recipe: model.model_name_or_path comes with its tokenizer, and {} must not be set beside it",
+            f.name());
+      check(std::string_view(f.section) != "model" || kFree.contains(f.key) || f.text() == f.default_text(),
+            Code::recipe, "recipe: {} is given by model.{}, and must not be set beside it", f.name(),
             described ? "config_name" : "model_name_or_path");
     }
     return;
   }
   check(data.block_size <= model.max_position_embeddings, Code::recipe,
-        "recipe: data.block_size {} must not exceed model.max_position_embeddings {}", data.block_size, model.max_position_embeddings);
+        "recipe: data.block_size {} must not exceed model.max_position_embeddings {}", data.block_size,
+        model.max_position_embeddings);
   check(model.hidden_size % model.num_attention_heads == 0, Code::recipe,
-        "recipe: model.hidden_size {} is not divisible by model.num_attention_heads {}", model.hidden_size, model.num_attention_heads);
-  check(model.num_key_value_heads == 0 || model.num_attention_heads % model.num_key_value_heads == 0, Code::recipe,
-        "recipe: model.num_attention_heads {} is not divisible by model.num_key_value_heads {}", model.num_attention_heads,
-        model.num_key_value_heads);
+        "recipe: model.hidden_size {} is not divisible by model.num_attention_heads {}", model.hidden_size,
+        model.num_attention_heads);
+  check(model.num_key_value_heads == 0 || model.num_attention_heads % model.num_key_value_heads == 0,
+        Code::recipe, "recipe: model.num_attention_heads {} is not divisible by model.num_key_value_heads {}",
+        model.num_attention_heads, model.num_key_value_heads);
   const bool gpt2 = model.model_type == "gpt2";
-  check(!gpt2 || model.num_key_value_heads == 0 || model.num_key_value_heads == model.num_attention_heads, Code::recipe,
-        "recipe: model.num_key_value_heads is {}, and gpt2 has as many as model.num_attention_heads", model.num_key_value_heads);
-  check(gpt2 || model.dropout == 0, Code::recipe, "recipe: model.dropout is {}, and {} has none; model.attention_dropout it has",
-        model.dropout, model.model_type);
+  check(!gpt2 || model.num_key_value_heads == 0 || model.num_key_value_heads == model.num_attention_heads,
+        Code::recipe,
+        "recipe: model.num_key_value_heads is {}, and gpt2 has as many as model.num_attention_heads",
+        model.num_key_value_heads);
+  check(gpt2 || model.dropout == 0, Code::recipe,
+        "recipe: model.dropout is {}, and {} has none; model.attention_dropout it has", model.dropout,
+        model.model_type);
   check(gpt2 || model.hidden_size / model.num_attention_heads % 2 == 0, Code::recipe,
-        "recipe: {} rotates pairs of elements, and model.hidden_size / model.num_attention_heads is {}, which is odd",
+        "recipe: {} rotates pairs of elements, and model.hidden_size / model.num_attention_heads is {}, "
+        "which is odd",
         model.model_type, model.hidden_size / model.num_attention_heads);
 }
 
@@ -155,14 +176,18 @@ Recipe::Recipe() {
 
 Recipe Recipe::parse(const std::string& yaml, const std::string& origin, const fs::path& directory) {
   Recipe recipe;
-  const auto line_of = [&](const YAML::Node& node) { return fmt::format("{}:{}", origin, node.Mark().line + 1); };
+  const auto line_of = [&](const YAML::Node& node) {
+    return fmt::format("{}:{}", origin, node.Mark().line + 1);
+  };
   if (const auto bad = utf8_error(yaml)) fail(Code::utf8, "{}: byte {}: not valid UTF-8", origin, *bad);
   check_nesting(yaml, origin);
   try {
     const YAML::Node root = YAML::Load(yaml);
-    check(root.IsMap() || root.IsNull(), Code::recipe, "{}: a recipe is a map of the sections data, tokenizer, model, train, decode", origin);
+    check(root.IsMap() || root.IsNull(), Code::recipe,
+          "{}: a recipe is a map of the sections data, tokenizer, model, train, decode", origin);
     // First of all, as defaults and ranges of others depend on it.
-    if (const YAML::Node section = root["data"]; section && section.IsMap() && section["task"] && section["task"].IsScalar())
+    if (const YAML::Node section = root["data"];
+        section && section.IsMap() && section["task"] && section["task"].IsScalar())
       assign_task(recipe, section["task"].Scalar(), line_of(section["task"]));
     std::vector<Field> fields = fields_of(recipe);
     std::set<std::string> seen;
@@ -172,21 +197,25 @@ Recipe Recipe::parse(const std::string& yaml, const std::string& origin, const f
       if (std::find(kSections.begin(), kSections.end(), section_name) == kSections.end()) {
         const std::string best = closest(section_name, kSections);
         fail(Code::recipe, "{}: unknown section {}{}", line_of(section.first), quoted(section_name),
-             best.empty() ? "; the sections are data, tokenizer, model, train, decode" : fmt::format("; did you mean {}?", best));
+             best.empty() ? "; the sections are data, tokenizer, model, train, decode"
+                          : fmt::format("; did you mean {}?", best));
       }
       if (section.second.IsNull()) continue;
-      check(section.second.IsMap(), Code::recipe, "{}: section {} must be a map of keys", line_of(section.second), section_name);
+      check(section.second.IsMap(), Code::recipe, "{}: section {} must be a map of keys",
+            line_of(section.second), section_name);
       for (const auto& entry : section.second) {
         const std::string name = section_name + "." + entry.first.as<std::string>();
         const std::string where = line_of(entry.first);
         Field& field = find(fields, name, where);
         check(seen.insert(name).second, Code::recipe, "{}: key {} is given twice", where, name);
-        if (auto** list = std::get_if<StringList*>(&field.place); list && (entry.second.IsSequence() || entry.second.IsScalar())) {
+        if (auto** list = std::get_if<StringList*>(&field.place);
+            list && (entry.second.IsSequence() || entry.second.IsScalar())) {
           **list = strings_of(entry.second, name, where);
           for (std::string& path : **list) path = resolved(path, directory);
           continue;
         }
-        check(entry.second.IsScalar() || entry.second.IsNull(), Code::recipe, "{}: {} must be one value", where, name);
+        check(entry.second.IsScalar() || entry.second.IsNull(), Code::recipe, "{}: {} must be one value",
+              where, name);
         const std::string text = entry.second.IsNull() ? "" : entry.second.Scalar();
         field.assign(field.path ? resolved(text, directory) : text, where);
       }
@@ -230,14 +259,15 @@ std::string Recipe::key_like(std::string_view word) {
 void Recipe::validate() const {
   Recipe copy = *this;
   for (const Field& f : fields_of(copy)) {
-    const bool foreign = f.of != KeyOf::all && (f.of == KeyOf::language) != (data.task == "language-modeling");
-    check(!foreign || f.text() == f.default_text(), Code::recipe, "recipe: {} is a key of {}, and data.task is {}", f.name(),
-          f.of == KeyOf::language ? "language-modeling" : "translation", data.task);
+    const bool foreign = f.of != KeyOf::all && (f.of == KeyOf::language) != language();
+    check(!foreign || f.text() == f.default_text(), Code::recipe,
+          "recipe: {} is a key of {}, and data.task is {}", f.name(), kTasks[static_cast<int>(f.of)],
+          data.task);
   }
-  data.task == "language-modeling" ? validate_language(*this) : validate_translation(*this);
-  check(train.warmup_steps + train.decay_steps <= train.max_steps || train.lr_scheduler_type == "constant", Code::recipe,
-        "recipe: train.warmup_steps {} and train.decay_steps {} exceed train.max_steps {}", train.warmup_steps, train.decay_steps,
-        train.max_steps);
+  language() ? validate_language(*this) : validate_translation(*this);
+  check(train.warmup_steps + train.decay_steps <= train.max_steps || train.lr_scheduler_type == "constant",
+        Code::recipe, "recipe: train.warmup_steps {} and train.decay_steps {} exceed train.max_steps {}",
+        train.warmup_steps, train.decay_steps, train.max_steps);
   check(!train.load_best_model_at_end || train.average_checkpoints == 1, Code::recipe,
         "recipe: train.load_best_model_at_end and train.average_checkpoints contradict each other");
   check(train.learning_rate > 0, Code::recipe, "recipe: train.learning_rate must be greater than 0");
@@ -269,7 +299,9 @@ std::string Recipe::to_yaml() const {
   return std::string(out.c_str()) + "\n";
 }
 
-std::string Recipe::hash() const { return sha256(as_bytes(to_yaml())); }
+std::string Recipe::hash() const {
+  return sha256(as_bytes(to_yaml()));
+}
 
 std::vector<std::string> Recipe::differences(const Recipe& other) const {
   Recipe a = *this, b = other;
@@ -313,25 +345,27 @@ OrderedJson Recipe::json_schema() {
 
 std::string Recipe::reference() {
   std::string out;
-  Recipe defaults, language;
-  language.set("data.task=language-modeling");
-  const std::vector<Field> of_language = fields_of(language);
+  Recipe defaults, other;
+  other.set(std::string("data.task=") + kLanguageModeling);
+  const std::vector<Field> of_language = fields_of(other);
   std::size_t i = 0;
   const char* section = "";
   for (const Field& f : fields_of(defaults)) {
     if (std::string_view(section) != f.section) {
       section = f.section;
-      out += fmt::format("\n## {}\n\n| key | of | default | allowed | meaning |\n|---|---|---|---|---|\n", section);
+      out += fmt::format("\n## {}\n\n| key | of | default | allowed | meaning |\n|---|---|---|---|---|\n",
+                         section);
     }
     const auto shown_value = [](const Field& field) {
       const std::string value = field.default_text();
       return value.empty() ? value : "`" + value + "`";
     };
-    static const char* kTasks[] = {"", "translation", "language-modeling"};
     const Field& g = of_language[i++];
     std::string value = shown_value(f);
-    if (f.default_text() != g.default_text()) value += fmt::format("; {} for language-modeling", shown_value(g));
-    out += fmt::format("| `{}` | {} | {} | {} | {} |\n", f.key, kTasks[static_cast<int>(f.of)], value, f.allowed(), f.meaning);
+    if (f.default_text() != g.default_text())
+      value += fmt::format("; {} for {}", shown_value(g), kLanguageModeling);
+    out += fmt::format("| `{}` | {} | {} | {} | {} |\n", f.key, kTasks[static_cast<int>(f.of)], value,
+                       f.allowed(), f.meaning);
   }
   return out;
 }

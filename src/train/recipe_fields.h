@@ -16,6 +16,7 @@ using StringList = std::vector<std::string>;
 enum class KeyOf : std::uint8_t { all, translation, language };
 
 struct RecipeField {
+  KeyOf of;
   const char* section;
   const char* key;
   std::variant<std::string*, std::int64_t*, double*, bool*, StringList*> place;
@@ -24,7 +25,6 @@ struct RecipeField {
   double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};
   bool path = false;  // a file, relative to the recipe
-  KeyOf of = KeyOf::all;
 
   std::string name() const { return std::string(section) + "." + key; }
   std::string text() const;     // the value

@@ -6,7 +6,7 @@
 namespace glossa {
 
 std::unique_ptr<Task> make_task(const Recipe& recipe, const TaskOptions& options) {
-  if (recipe.data.task == "language-modeling") return std::make_unique<LanguageModelTask>(recipe, options);
+  if (recipe.language()) return std::make_unique<LanguageModelTask>(recipe, options);
   return std::make_unique<TranslationTask>(recipe, options);
 }
 

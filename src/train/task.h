@@ -34,7 +34,7 @@ struct TaskStep {
 
 // What a full batch costs, for the estimate before the first step.
 struct BatchCost {
-  double flops = 0;                    // operations of one update
+  double flops = 0;                    // operations, forward and backward
   std::uint64_t floats_per_token = 0;  // kept for the backward pass, in all layers
   std::int64_t layers = 0, width = 0;
 };
@@ -77,9 +77,10 @@ class Task {
 };
 
 struct TaskOptions {
-  fs::path cache = {};       // a folder for what is costly to make; empty: everything in memory
-  bool resume = false;       // standard input was kept in `cache` by an earlier start, and is not read again
-  fs::path checkpoint = {};  // whose tokenizer is taken instead of what the recipe says; or empty
+  fs::path cache = {};  // a folder for what is costly to make; empty: everything in memory
+  bool resume = false;  // standard input was kept in `cache` by an earlier start, and is not read again
+  fs::path checkpoint =
+      {};  // to go on from, which has the tokenizer, and what else the recipe took from files; or empty
   std::function<void(std::string_view)> note = [](std::string_view) {};  // a line for people
 };
 

@@ -22,17 +22,6 @@ DocumentFiles files_of(const DataRecipe& d, const std::vector<std::string>& word
   return files;
 }
 
-// The tokenizer, the encoder and a resumed run all read the training data, and a pipe can be read once only.
-void keep_pipe(DocumentFiles& files, const TaskOptions& options) {
-  const auto pipe = std::find(files.paths.begin(), files.paths.end(), "-");
-  if (pipe == files.paths.end()) return;
-  check(!options.cache.empty(), Code::usage,
-        "training data from standard input need an output directory to be kept in");
-  const fs::path kept = options.cache / "standard-input";
-  if (!options.resume || !fs::exists(kept)) keep_standard_input(kept);
-  *pipe = kept;
-}
-
 void note_repeated(const DocumentFiles& files, const TaskOptions& options) {
   std::vector<fs::path> sorted;
   std::error_code ignored;
@@ -42,26 +31,21 @@ void note_repeated(const DocumentFiles& files, const TaskOptions& options) {
     options.note(fmt::format("{} is there more than once among the training data", shown(*twice)));
 }
 
-// All files are opened and read once before anything else is done: what is wrong with them shows at once.
-std::uint64_t bytes_of(const DocumentFiles& files, const TextOptions& text) {
-  for (const fs::path& path : files.paths) FileHandle::open_regular(path);
-  DocumentReader reader(files, text);
-  DocumentPart part;
-  while (reader.next(part)) {
-  }
-  check(reader.counts().documents > 0, Code::empty, "{}: no training text: 0 documents in {} file{}",
-        files.names(), files.paths.size(), files.paths.size() == 1 ? "" : "s");
-  return reader.counts().bytes;
-}
-
 Files split_files(const Recipe& recipe, const TaskOptions& options) {
   const DataRecipe& d = recipe.data;
   Files files{.train = files_of(d, d.train_file), .valid = files_of(d, d.valid_file)};
   check(std::find(files.valid.paths.begin(), files.valid.paths.end(), "-") == files.valid.paths.end(),
         Code::recipe, "recipe: standard input can only be training data, not validation data");
-  keep_pipe(files.train, options);
+  check(std::count(files.train.paths.begin(), files.train.paths.end(), "-") <= 1, Code::recipe,
+        "recipe: data.train_file has standard input (-) more than once");
+  for (fs::path& path : files.train.paths) keep_pipe(path, options);
   note_repeated(files.train, options);
-  const std::uint64_t bytes = bytes_of(files.train, text_options(d));
+  // All files are read before anything else is done: what is wrong with them shows at once.
+  const auto bytes_of = [&](const DocumentFiles& from, const char* noted) {
+    return text_bytes(from, text_options(d), options.cache.empty() ? fs::path() : options.cache / noted);
+  };
+  if (!files.valid.paths.empty()) bytes_of(files.valid, "valid.bytes");
+  const std::uint64_t bytes = bytes_of(files.train, "train.bytes");
   if (d.validation_split_percentage > 0) {
     files.valid = files.train;
     files.train.end = files.valid.begin =

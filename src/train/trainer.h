@@ -1,4 +1,5 @@
-// trainer.h -- a whole training run, from a recipe to a directory that holds the model and the story of its making.
+// trainer.h -- a whole training run, from a recipe to a directory that holds the model and the story of its
+// making.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -17,8 +18,8 @@ namespace glossa {
 struct TrainingProgress {
   std::int64_t step = 0, max_steps = 0;
   double epoch = 0, loss = 0, learning_rate = 0;
-  double tokens_per_second = 0;  // that count in the loss, lately
-  double seconds_left = 0;       // at this speed
+  double tokens_per_second = 0;                          // that count in the loss, lately
+  double seconds_left = 0;                               // at the pace of the last steps
   std::optional<double> eval_loss = {}, eval_bleu = {};  // of the last validation
 };
 
@@ -48,10 +49,10 @@ struct TrainingResult {
 };
 
 // Writes a Hugging Face directory, checkpoint-<step>/ folders and the run's records into `output_directory`.
-// Error(output_exists) if another run is there; Error(run_state) if the one to resume had another recipe or other data;
-// Error(nonfinite) after train.max_bad_steps updates in a row without a finite gradient, naming the last checkpoint;
-// Error(memory | write) before the first step if memory or disk cannot suffice; Error(locked) while another process
-// trains there.
+// Error(output_exists) if another run is there; Error(run_state) if the one to resume had another recipe or
+// other data; Error(nonfinite) after train.max_bad_steps updates in a row without a finite gradient, naming
+// the last checkpoint; Error(memory | write) before the first step if memory or disk cannot suffice;
+// Error(locked) while another process trains there.
 TrainingResult train(const Recipe& recipe, const TrainingOptions& options);
 
 }  // namespace glossa

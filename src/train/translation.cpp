@@ -14,7 +14,7 @@ namespace {
 
 TransformerConfig affordable_model(const Recipe& recipe, const Tokenizer& tokenizer) {
   TransformerConfig config = model_config(recipe, tokenizer);
-  check_affordable(config.parameters(), recipe.train,
+  check_affordable(static_cast<std::uint64_t>(config.parameters()), recipe.train,
                    "model.d_model, model.encoder_layers and model.decoder_layers");
   return config;
 }
@@ -114,7 +114,7 @@ Evaluation TranslationTask::evaluate(const NamedTensors& weights) {
 }
 
 void TranslationTask::save(const fs::path& directory, const NamedTensors& weights) const {
-  save_model_directory(directory, {.config = config_,
+  save_model_directory(directory, {.config = config_.to_json(),
                                    .weights = weights,
                                    .tokenizer = corpus_.tokenizer,
                                    .generation_config = generation(recipe_.decode.num_beams).to_json()});

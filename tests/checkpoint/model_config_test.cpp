@@ -42,7 +42,10 @@ class ModelConfig : public InFolder {
     ParameterList parameters({});
     const Transformer model(parameters, config_);
     weights_ = parameters.values();
-    save_model_directory(folder, {.config = config_, .weights = weights_, .tokenizer = tokenizer, .generation_config = OrderedJson::object()});
+    save_model_directory(folder, {.config = config_.to_json(),
+                                  .weights = weights_,
+                                  .tokenizer = tokenizer,
+                                  .generation_config = OrderedJson::object()});
   }
   // What is said to the directory with its config.json changed.
   std::string with(const std::function<void(OrderedJson&)>& change) {

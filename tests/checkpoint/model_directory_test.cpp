@@ -32,9 +32,10 @@ class ModelDirectory : public InFolder {
     ParameterList parameters({.training = false});
     const Transformer model(parameters, config);
     config.vocab_size = vocab_size;
-    save_model_directory(
-        folder,
-        {.config = config, .weights = parameters.values(), .tokenizer = tokenizer, .generation_config = {}});
+    save_model_directory(folder, {.config = config.to_json(),
+                                  .weights = parameters.values(),
+                                  .tokenizer = tokenizer,
+                                  .generation_config = {}});
   }
   std::string load() {
     return error_of([&] { load_model_directory(folder); });

@@ -7,6 +7,7 @@
 #include "data/block_plan.h"
 #include "data/prepare_documents.h"
 #include "files.h"
+#include "support/error_of.h"
 
 namespace glossa {
 namespace {
@@ -30,15 +31,6 @@ class Documents : public InFolder {
     EXPECT_FALSE(open);
     EXPECT_EQ(reader.counts().documents, all.size());
     return all;
-  }
-  template <class F>
-  static std::pair<Code, std::string> refusal(F&& f) {
-    try {
-      f();
-    } catch (const Error& e) {
-      return {e.code(), e.what()};
-    }
-    return {Code::internal, ""};
   }
   // Bytes as ids, 256 before each document.
   static DocumentPreparation bytes_of(std::vector<fs::path> paths, fs::path cache = {}) {
@@ -79,15 +71,15 @@ TEST_F(Documents, F11_JsonLinesThatAreNoneAreRefusedWithTheirLine) {
       {"{\"text\": \"\\ud800\"}", ""}};
   for (const auto& [line, what] : cases) {
     const fs::path path = put("bad.jsonl", std::string("{\"text\": \"fine\"}\n") + line + "\n");
-    const auto [code, message] = refusal([&] { read({.paths = {path}}); });
+    const auto [code, message] = refusal_of([&] { read({.paths = {path}}); });
     EXPECT_EQ(static_cast<int>(code) / 1000, 3) << line;
     EXPECT_THAT(message, AllOf(HasSubstr("bad.jsonl: line 2"), HasSubstr(what))) << line;
   }
 }
 
 TEST_F(Documents, F01_F03_F05_TextsThatAreNoneAreRefused) {
-  EXPECT_EQ(refusal([&] { read({.paths = {put("a.txt", "fine\nb\xFF")}}); }).first, Code::utf8);
-  EXPECT_EQ(refusal([&] {
+  EXPECT_EQ(refusal_of([&] { read({.paths = {put("a.txt", "fine\nb\xFF")}}); }).first, Code::utf8);
+  EXPECT_EQ(refusal_of([&] {
               read({.paths = {put("b.txt",
                                   "\xFF\xFE"
                                   "a")}});
@@ -96,7 +88,7 @@ TEST_F(Documents, F01_F03_F05_TextsThatAreNoneAreRefused) {
   TextOptions options;
   options.limits.line_bytes = 100;
   const auto [code, message] =
-      refusal([&] { read({.paths = {put("c.txt", "x\n" + std::string(101, 'y'))}}, options); });
+      refusal_of([&] { read({.paths = {put("c.txt", "x\n" + std::string(101, 'y'))}}, options); });
   EXPECT_EQ(code, Code::size);
   EXPECT_THAT(message, HasSubstr("line 2"));
 }
@@ -105,12 +97,12 @@ TEST_F(Documents, F14_FoldersAndPatternsAreTheirFilesInOrder) {
   put("b.txt", "b"), put("a.jsonl", "{\"text\": \"a\"}"), put("c.bin", "c");
   EXPECT_THAT(read({.paths = expand_files({folder.native()})}), ElementsAre("a", "b"));
   EXPECT_THAT(expand_files({(folder / "*.txt").native()}), ElementsAre(folder / "b.txt"));
-  EXPECT_THAT(refusal([&] { expand_files({(folder / "*.doc").native()}); }).second,
+  EXPECT_THAT(refusal_of([&] { expand_files({(folder / "*.doc").native()}); }).second,
               HasSubstr("no file has a name"));
   fs::create_directory(folder / "empty");
-  EXPECT_THAT(refusal([&] { expand_files({(folder / "empty").native()}); }).second,
+  EXPECT_THAT(refusal_of([&] { expand_files({(folder / "empty").native()}); }).second,
               HasSubstr("the folder has no .txt"));
-  EXPECT_EQ(static_cast<int>(refusal([&] {
+  EXPECT_EQ(static_cast<int>(refusal_of([&] {
                                read({.paths = {folder / "b.txt", folder / "missing.txt"}});
                              }).first) /
                 1000,
@@ -133,6 +125,25 @@ TEST_F(Documents, ALongOneComesInPartsThatEndBeforeALine) {
   }
   EXPECT_GE(parts, 3);
   EXPECT_EQ(all, text);
+}
+
+TEST_F(Documents, ALongOneIsNotCutWithinWhiteSpaceUnlessThereIsNothingElse) {
+  const auto part_sizes = [&](const std::string& text) {
+    DocumentReader reader({.paths = {put("long.txt", text)}}, {});
+    std::vector<std::size_t> sizes;
+    for (DocumentPart part; reader.next(part);) sizes.push_back(part.text.size());
+    return sizes;
+  };
+  // The first lines that reach the size are indented, empty, or behind an empty one or spaces.
+  const std::string head = std::string(kPartBytes - 2, 'x') + "\n", odd = " y\n\nz\n\ny  \ny\n";
+  EXPECT_THAT(part_sizes(head + odd + "z\n"), ElementsAre(head.size() + odd.size(), 2));
+  std::string indented;
+  for (int i = 0; indented.size() < 3 * kPartBytes; ++i)
+    indented += fmt::format(" {}\n", std::string(99, 'x'));
+  const std::vector<std::size_t> sizes = part_sizes(indented);
+  ASSERT_EQ(sizes.size(), 2u);
+  EXPECT_LT(sizes[0], 2 * kPartBytes);
+  EXPECT_GT(sizes[0], 2 * kPartBytes - 200);
 }
 
 TEST_F(Documents, ARangeOfBytesIsCutAtCharacters) {
@@ -175,6 +186,26 @@ TEST_F(Documents, TheirTokensAreKeptAndTakenAgain) {
   EXPECT_EQ(prepare_documents(how).data.checksum(), first.data.checksum());
 }
 
+TEST_F(Documents, TheirSizeIsNotedAndNothingIsReadTwice) {
+  const fs::path text = put("a.txt", "one\n\ntwo\n"), noted = folder / "bytes";
+  const DocumentFiles files{.paths = {text}, .documents = DocumentRule::blank_line};
+  EXPECT_EQ(text_bytes(files, {}), 6u);
+  EXPECT_FALSE(fs::exists(noted));
+  EXPECT_EQ(text_bytes(files, {}, noted), 6u);
+  OrderedJson found = parse_ordered_json(read_file(noted), "noted");
+  found["bytes"] = 5;  // that this is believed shows that the text is not read
+  write_file(noted, to_text(found));
+  EXPECT_EQ(text_bytes(files, {}, noted), 5u);
+  EXPECT_EQ(text_bytes({.paths = {text}}, {}, noted), 9u);
+  write_file(noted, "{\"key\": 1, \"bytes\": ");
+  EXPECT_EQ(text_bytes(files, {}, noted), 6u);
+  put("a.txt", "one\n\ntwo more\n");
+  EXPECT_EQ(text_bytes(files, {}, noted), 11u);
+  const auto [code, message] = refusal_of([&] { text_bytes({.paths = {put("none.txt", "\n")}}, {}, noted); });
+  EXPECT_EQ(code, Code::empty);
+  EXPECT_THAT(message, AllOf(HasSubstr("none.txt"), HasSubstr("no text: 0 documents in 1 file")));
+}
+
 TEST_F(Documents, F21_ADamagedCacheOrOneOfAnotherTokenizerIsMadeAnew) {
   const fs::path cache = folder / "tokens";
   DocumentPreparation how = bytes_of({put("a.txt", "some text")}, cache);
@@ -183,12 +214,13 @@ TEST_F(Documents, F21_ADamagedCacheOrOneOfAnotherTokenizerIsMadeAnew) {
   for (std::size_t at = 0; at < sound.size(); ++at) {
     std::string bytes = sound;
     bytes[at] ^= 4;
-    EXPECT_EQ(refusal([&] { TokenDataset::of_memory(std::make_shared<std::string>(bytes)); }).first,
+    EXPECT_EQ(refusal_of([&] { TokenDataset::of_memory(std::make_shared<std::string>(bytes)); }).first,
               Code::text_data)
         << at;
-    EXPECT_NE(
-        refusal([&] { TokenDataset::of_memory(std::make_shared<std::string>(sound.substr(0, at))); }).first,
-        Code::internal)
+    EXPECT_NE(refusal_of([&] {
+                TokenDataset::of_memory(std::make_shared<std::string>(sound.substr(0, at)));
+              }).first,
+              Code::internal)
         << at;
   }
   write_file(cache, sound.substr(0, sound.size() - 1));
@@ -204,9 +236,9 @@ TEST_F(Documents, F02_F06_OddOnesAreNotedAndNothingIsRefused) {
   EXPECT_THAT(prepare_documents(how).report.warnings(),
               ElementsAre(HasSubstr("byte order mark"), HasSubstr("1 NUL")));
   how = bytes_of({put("c.txt", ""), put("d.txt", " \n\t\n")});
-  const auto [code, message] = refusal([&] { prepare_documents(how); });
+  const auto [code, message] = refusal_of([&] { prepare_documents(how); });
   EXPECT_EQ(code, Code::empty);
-  EXPECT_THAT(message, HasSubstr("0 documents in 2 files"));
+  EXPECT_THAT(message, HasSubstr("no text: 0 documents in 2 files"));
 }
 
 // Documents of ids that count up from 1000 times their number; -1 before none.

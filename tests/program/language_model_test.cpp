@@ -159,6 +159,15 @@ TEST_F(LanguageModel, RefusesWithOneLine) {
   refused("glossa generate -m short -p a", 3, {"short"});
 }
 
+TEST_F(LanguageModel, E06_G32_AModelThatMemoryCannotHoldIsRefusedBeforeItIsRead) {
+  put("text", "abcdefghijklmnopqrstuvwxyz");
+  for (const char* command : {"generate -m model -p abc -n 2", "perplexity -m model text -c 8", "bench model -m model -p 4 -n 4 --runs 1",
+                              "chat -m model -p abc --chat-template x"})
+    refused(std::string("GLOSSA_MEMORY=0 glossa -q ") + command, 5,
+            {"model: the model needs ", "MiB of memory for its weights alone, and 0 are free"});
+  EXPECT_EQ(shell("GLOSSA_MEMORY=1 glossa -q generate -m model -p abc -n 2").status, 0);
+}
+
 // From text to a model that answers, through the program alone.
 TEST_F(LanguageModel, IsPretrainedOnText) {
   std::string text, lines;

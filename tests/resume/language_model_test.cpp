@@ -8,6 +8,7 @@
 #include "checkpoint/causal_model.h"
 #include "data/block_plan.h"
 #include "generate/perplexity.h"
+#include "support/environment.h"
 #include "train/checkpoints.h"
 #include "train/language_model.h"
 #include "training_run.h"
@@ -44,6 +45,11 @@ class LanguageModelling : public TrainingRun {
           std::string("train.logging_steps=4"), std::string("decode.max_new_tokens=10")})
       r.set(s);
     for (const std::string& s : changes) r.set(s);
+    return r;
+  }
+  static Recipe language_defaults() {
+    Recipe r;
+    r.set("data.task=language-modeling");
     return r;
   }
   static std::string weights(const fs::path& run) { return sha256_of_file(run / "model.safetensors"); }
@@ -175,8 +181,55 @@ TEST_F(LanguageModelling, GoesOnFromAModelThatIsThere) {
   r.set("data.block_size=33");
   options_.overwrite = true;
   EXPECT_THAT(refusal(r).second, HasSubstr("data.block_size is 33, and the model has 32 positions"));
+  r.set("tokenizer.vocab_size=300");
+  EXPECT_THAT(refusal(r).second,
+              HasSubstr("comes with its tokenizer, and tokenizer.vocab_size must not be set"));
+  r.tokenizer = language_defaults().tokenizer;
   r.set("model.hidden_size=64");
   EXPECT_THAT(refusal(r).second, HasSubstr("model.hidden_size is given by model.model_name_or_path"));
+}
+
+// What a run began with may be gone or another when it is resumed: its checkpoints have everything.
+TEST_F(LanguageModelling, AResumedRunGoesOnWithoutTheModelThatItBeganWith) {
+  options_.output_directory = folder / "base";
+  train(recipe({"train.max_steps=4", "train.eval_steps=0"}), options_);
+  fs::create_directories(folder / "described");
+  fs::copy_file(folder / "base" / "config.json", folder / "described" / "config.json");
+  for (const char* key : {"model.model_name_or_path=", "model.config_name="}) {
+    const bool pretrained = key[6] == 'm';
+    Recipe r = recipe({"train.max_steps=8", "train.eval_steps=0"});
+    r.model = Recipe().model;
+    r.set("model.dropout=0");
+    if (pretrained) r.tokenizer = language_defaults().tokenizer;
+    const fs::path from = pretrained ? folder / "base" : folder / "described" / "config.json";
+    r.set(key + from.native());
+    options_.output_directory = folder / "whole";
+    options_.overwrite = true;
+    train(r, options_);
+    options_.overwrite = false;
+    options_.output_directory = folder / (pretrained ? "on" : "anew");
+    int steps = 0;
+    options_.hooks.stop = [&] { return ++steps == 3; };
+    ASSERT_TRUE(train(r, options_).stopped);
+    options_.hooks.stop = [] { return false; };
+    fs::remove_all(from);
+    options_.resume = true;
+    train(r, options_);
+    options_.resume = false;
+    EXPECT_EQ(weights(options_.output_directory), weights(folder / "whole")) << key;
+  }
+}
+
+TEST_F(LanguageModelling, AResumedRunKeepsItsRecordsAsTheyWere) {
+  const auto metrics = [&] { return read_file(options_.output_directory / "metrics.jsonl"); };
+  int steps = 0;
+  options_.hooks.stop = [&] { return ++steps == 14; };
+  train(recipe(), options_);
+  const std::string before = metrics();
+  options_.hooks.stop = [] { return false; };
+  options_.resume = true;
+  train(recipe(), options_);
+  EXPECT_TRUE(metrics().starts_with(before)) << before << metrics();
 }
 
 TEST_F(LanguageModelling, AConfigurationMayDescribeTheModel) {
@@ -206,6 +259,19 @@ TEST_F(LanguageModelling, F06_F07_TooLittleTextIsRefusedWithNumbers) {
               AllOf(HasSubstr("6 tokens to train on"), HasSubstr("96"), HasSubstr("train.max_tokens")));
 }
 
+TEST_F(LanguageModelling, F07_ValidationTextThatCannotBeReadIsRefusedBeforeAllWork) {
+  const auto with = [&](const std::string& name) {
+    return recipe({"data.validation_split_percentage=0", "data.valid_file=" + (folder / name).native()});
+  };
+  put("blank.txt", "\n \n"), put("bad.txt", "a\xFF");
+  EXPECT_THAT(refusal(with("none.txt")).second, HasSubstr("none.txt"));
+  EXPECT_THAT(refusal(with("bad.txt")).second, HasSubstr("bad.txt"));
+  EXPECT_THAT(refusal(with("blank.txt")).second,
+              AllOf(HasSubstr("blank.txt"), HasSubstr("no text: 0 documents")));
+  EXPECT_TRUE(notes_.empty()) << notes_[0];  // nothing was prepared
+  EXPECT_FALSE(fs::exists(options_.output_directory / "cache" / "train.tokens"));
+}
+
 TEST_F(LanguageModelling, F14_F16_RepeatedTextsAreSaid) {
   put("list.yaml",
       "data: {task: language-modeling, train_file: [sums.txt, ./sums.txt], valid_file: sums.txt, documents: "
@@ -222,6 +288,34 @@ TEST_F(LanguageModelling, E06_G30_AModelThatMemoryCannotHoldIsRefusedBeforeItIsA
   const auto [code, message] = refusal(recipe({"model.hidden_size=131072", "model.num_hidden_layers=1000"}));
   EXPECT_EQ(code, Code::memory);
   EXPECT_THAT(message, AllOf(HasSubstr("parameters"), HasSubstr("model.hidden_size")));
+}
+
+TEST_F(LanguageModelling, E06_G30_AModelToGoOnFromThatMemoryCannotHoldIsRefused) {
+  options_.output_directory = folder / "base";
+  train(recipe({"train.max_steps=4"}), options_);
+  Recipe r = recipe({"model.model_name_or_path=" + options_.output_directory.native()});
+  const std::string path = r.model.model_name_or_path;
+  r.model = language_defaults().model, r.tokenizer = language_defaults().tokenizer;
+  r.model.model_name_or_path = path;
+  options_.output_directory = folder / "run";
+  Environment environment;
+  environment.set("GLOSSA_MEMORY", "0");
+  const auto [code, message] = refusal(r);
+  EXPECT_EQ(code, Code::memory);
+  // 280 x 16 and 32 x 16 of embeddings; two layers of 32 + 816 + 272 + 32 + 1088 + 1040; a norm of 32.
+  EXPECT_THAT(message, HasSubstr("a model of 11584 parameters (by model.model_name_or_path)"));
+}
+
+TEST_F(LanguageModelling, G29_APromptThatTheModelHasNoPositionsForIsRefusedAtOnce) {
+  std::string prompt;
+  for (int i = 0; i < 40; ++i) prompt += static_cast<char>('a' + i * i % 26);
+  const auto [code, message] = refusal(recipe({"decode.prompt=" + prompt}));
+  EXPECT_EQ(code, Code::recipe);
+  EXPECT_THAT(message, AllOf(HasSubstr("decode.prompt has "), HasSubstr("32 positions")));
+  EXPECT_TRUE(checkpoint_steps(options_.output_directory).empty());
+  options_.overwrite = true;
+  EXPECT_NO_THROW(
+      train(recipe({"decode.prompt=" + prompt, "decode.max_new_tokens=0", "train.max_steps=4"}), options_));
 }
 
 TEST_F(LanguageModelling, G29_KeysThatContradictEachOtherOrAreOfAnotherTaskAreRefused) {

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
+#include "support/error_of.h"
 #include "support/in_folder.h"
 #include "train/trainer.h"
 
@@ -19,12 +19,7 @@ class TrainingRun : public InFolder {
   }
   // The code and the words that training ends with, or Code::internal and "".
   std::pair<Code, std::string> refusal(const Recipe& r) {
-    try {
-      train(r, options_);
-    } catch (const Error& e) {
-      return {e.code(), e.what()};
-    }
-    return {Code::internal, ""};
+    return refusal_of([&] { train(r, options_); });
   }
 
   TrainingOptions options_;

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 
@@ -15,6 +16,16 @@ inline std::string error_of(const std::function<void()>& action) {
     return fmt::format("E{} {}", static_cast<int>(error.code()), error.what());
   }
   return "";
+}
+
+// The same as code and words, or Code::internal and "".
+inline std::pair<Code, std::string> refusal_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return {error.code(), error.what()};
+  }
+  return {Code::internal, ""};
 }
 
 }  // namespace glossa

@@ -66,6 +66,20 @@ TEST(ChatTemplate, TheConstructsOfKnownFamilies) {
   EXPECT_GT(refusals, 30);
 }
 
+// What Jinja makes of them: a loop is left from within other tags too, and what a filter or a variable was to
+// get of the last round is dropped.
+TEST(ChatTemplate, LoopsAreLeftFromWithinOtherTags) {
+  const auto loop = [](const std::string& begin, const std::string& end, const char* leave) {
+    return rendered("{% for i in range(4) %}" + begin + "a{% if i == 2 %}{% " + leave +
+                    " %}{% endif %}{{ i }}" + end + "{% endfor %}");
+  };
+  EXPECT_EQ(loop("{% with x = i %}", "{% endwith %}", "break"), "a0a1a");
+  EXPECT_EQ(loop("{% with x = i %}", "{% endwith %}", "continue"), "a0a1aa3");
+  EXPECT_EQ(loop("{% filter upper %}", "{% endfilter %}", "break"), "A0A1");
+  EXPECT_EQ(loop("{% filter upper %}", "{% endfilter %}", "continue"), "A0A1A3");
+  EXPECT_EQ(loop("{% set x %}", "{% endset %}{{ x }}", "break"), "a0a1");
+}
+
 TEST(ChatTemplate, RandomTemplates) {
   const OrderedJson goldens = ordered(kGoldens / "random.json");
   EXPECT_GE(goldens["cases"].size(), 300u);

@@ -43,6 +43,32 @@ TEST(HostileTemplates, B23_E16_Steps) {
               AnyOf(HasSubstr("1000000 steps"), HasSubstr("bytes of text")));
 }
 
+// What looks through a long text again and again is counted, though it makes nothing.
+TEST(HostileTemplates, B23_E16_TextsLookedThrough) {
+  const std::string content = repeated("0", 1 << 20);
+  for (const char* look : {"messages[0].content.partition('x')", "messages[0].content|int"})
+    EXPECT_THAT(result(std::string("{% for a in range(100000) %}{% for b in range(100) %}{% set x = ") + look +
+                           " %}{% endfor %}{% endfor %}",
+                       content),
+                AnyOf(HasSubstr("1000000 steps"), HasSubstr("bytes of text")))
+        << look;
+}
+
+// A name, a path of attributes or many arguments cost by their length, wherever they are used.
+TEST(HostileTemplates, B23_E16_LongNamesPathsAndArguments) {
+  EXPECT_THAT(result("{{ " + repeated("x", 1001) + " }}"),
+              HasSubstr("line 1: a name of 1001 bytes, and at most 1000 are read"));
+  EXPECT_EQ(result("{% set " + repeated("x", 1000) + " = 1 %}{{ " + repeated("x", 1000) + " }}"), "1");
+  EXPECT_THAT(result("{% set x = ['a'] * 100000 %}{{ x|map(attribute='" + repeated("0.", 100000) +
+                     "0')|list|length }}"),
+              HasSubstr("1000000 steps"));
+  std::string parameters;
+  for (int i = 0; i < 20000; ++i) parameters += fmt::format("{}a{}", i ? "," : "", i);
+  EXPECT_THAT(result("{% macro m(" + parameters +
+                     ") %}{% endmacro %}{% for i in range(100000) %}{{ m() }}{% endfor %}"),
+              HasSubstr("1000000 steps"));
+}
+
 TEST(HostileTemplates, B23_E16_Ranges) {
   EXPECT_THAT(result("{{ range(10**9)|length }}"),
               HasSubstr("template exceeded 100000 numbers of one range()"));

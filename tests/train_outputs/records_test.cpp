@@ -8,9 +8,10 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "train/event_file.h"
-#include "train/run_records.h"
 #include "support/in_folder.h"
+#include "train/event_file.h"
+#include "train/pace.h"
+#include "train/run_records.h"
 
 namespace glossa {
 namespace {
@@ -18,6 +19,18 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
+
+TEST(Pace, FollowsTheLastSteps) {
+  Pace pace;
+  pace.add(4);
+  EXPECT_EQ(pace.seconds(), 4);
+  pace.add(2);
+  EXPECT_EQ(pace.seconds(), 3);
+  for (int i = 0; i < 1000; ++i) pace.add(1);
+  EXPECT_NEAR(pace.seconds(), 1, 1e-6);
+  for (int i = 0; i < 50; ++i) pace.add(3);
+  EXPECT_NEAR(pace.seconds(), 3 - 2 * std::exp(-1), 0.01);
+}
 
 // A reader of its own, by the documents of the formats: TFRecord, protocol buffers, event.proto.
 struct Field {
