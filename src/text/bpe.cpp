@@ -40,6 +40,7 @@ Bpe::Bpe(const BpeModel& model, bool bytes, std::string_view origin)
     byte_ids_[b] = model.vocabulary.find(byte_names()[b]);
     fallback_ids_[b] = model.vocabulary.find(fmt::format("<0x{:02X}>", b));
   }
+  for (int c = 0; c < 128; ++c) ascii_ids_[c] = model.vocabulary.find(std::string(1, static_cast<char>(c)));
   slots_.assign(std::bit_ceil(2 * model.merges.size() + 2), {0, kNone});
   merged_.reserve(model.merges.size());
   for (std::size_t rank = 0; rank < model.merges.size(); ++rank)
@@ -76,19 +77,26 @@ void Bpe::add_merge(std::uint32_t rank) {
 void Bpe::note_marks(std::string_view joined) {
   for (std::size_t at = 0; (at = joined.find(kWordMark, at)) != joined.npos; at += kWordMark.size()) {
     if (at == 0 || joined.substr(0, at).ends_with(kWordMark)) continue;
-    if (std::find(before_mark_.begin(), before_mark_.end(), joined[at - 1]) == before_mark_.end())
-      before_mark_.push_back(joined[at - 1]);
+    if (!joins_a_mark(joined[at - 1])) before_mark_.push_back(joined[at - 1]);
   }
+}
+
+bool Bpe::joins_a_mark(char last) const {
+  return std::find(before_mark_.begin(), before_mark_.end(), last) != before_mark_.end();
+}
+
+Token Bpe::character_id(std::string_view character) const {
+  const auto first = static_cast<unsigned char>(character.front());
+  return first < 128 && character.size() == 1 ? ascii_ids_[first] : model_.vocabulary.find(character);
 }
 
 // Whether what comes behind a text, a mark, has no effect on the tokens of its last character.
 bool Bpe::cuts_after(std::string_view text) const {
-  const char last = text.back();
-  if (std::find(before_mark_.begin(), before_mark_.end(), last) != before_mark_.end()) return false;
+  if (joins_a_mark(text.back())) return false;
   std::size_t begin = text.size() - 1;
   while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
   const std::string_view character = text.substr(begin);
-  return character != kWordMark && model_.vocabulary.find(character) >= 0;
+  return character != kWordMark && character_id(character) >= 0;
 }
 
 std::size_t Bpe::part_of(std::string_view word) const {
@@ -142,7 +150,7 @@ void Bpe::begin(std::string_view word, Scratch& scratch) const {
       if (at == word.size()) scratch.name_ += model_.end_of_word_suffix.value_or("");
       text = scratch.name_;
     }
-    if (const Token id = model_.vocabulary.find(text); id >= 0) {
+    if (const Token id = character_id(text); id >= 0) {
       flush();
       symbols.push_back({id, size});
       continue;
