@@ -95,7 +95,7 @@ def compare(a, gguf):
         words = part.split(" ")
         kl_part = " ".join(words[:len(words) * a.kl_pieces // a.pieces])
         (folder / "kl.txt").write_text(kl_part, encoding="utf-8", newline="\n")
-        mine = json.loads(subprocess.run([a.glossa, "verify", plain, gguf, "-f", folder / "kl.txt", "-c", str(CONTEXT), "--json"],
+        mine = json.loads(subprocess.run([a.glossa, "verify", plain, gguf, "-f", folder / "kl.txt", "-c", str(CONTEXT), "--json", "-t", str(a.threads)],
                                          capture_output=True, text=True).stdout)
     mean, same = number("Mean    KLD", found), number("Same top p", found) / 100
     print("\n| program | mean divergence, nats | largest | same likeliest token |\n|---|---|---|---|")
@@ -115,6 +115,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", help="folder for what is kept meanwhile, some gigabytes")
     a = parser.parse_args()
+    torch.set_num_threads(a.threads)
     return 0 if all([compare(a, model) for model in a.models]) else 1
 
 

@@ -5,8 +5,8 @@
 
 MODEL is what `glossa tokenizer --model` takes. PEER, by default the same, is a tokenizer.json (also as .gz), a directory, or a GGUF
 file, whose tables are put together as tools/peer_tokenizers.py says. Texts are the lines of files, plain or as .gz, and blocks of 64
-lines; of .json and .jsonl files, all strings in them, too. To them come random strings of Unicode (tools/random_unicode.py). Both sides
-run as streams. The first differences are printed; the last line of each model says how many texts, characters and differences there were.
+lines; of .json and .jsonl files, all strings in them. To them come random strings of Unicode (tools/random_unicode.py). Both sides run
+as streams. The first differences are printed; the last line of each model says how many texts, characters and differences there were.
 """
 import argparse
 import gzip
@@ -66,13 +66,14 @@ def texts_of(path):
     how = {"mode": "rt", "encoding": "utf-8", "errors": "replace", "newline": "\n"}
     with (gzip.open if path.suffix == ".gz" else open)(path, **how) as file:
         text = file.read()
+    if ".json" in path.name:
+        for value in json_values(text):
+            yield from strings_of(value)
+        return
     lines = text.split("\n")
     yield from lines
     for begin in range(0, len(lines), BLOCK):
         yield "\n".join(lines[begin:begin + BLOCK])
-    if ".json" in path.name:
-        for value in json_values(text):
-            yield from strings_of(value)
 
 
 class Ours:

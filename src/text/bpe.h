@@ -69,13 +69,13 @@ class Bpe {
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
   struct Slot {
-    std::uint64_t pair;
+    Token left, right;
     std::uint32_t rank;
   };
 
   class LongWord;
 
-  void add_merge(std::uint32_t rank);
+  void add_merge(std::uint32_t rank, std::string& joined);
   void note_marks(std::string_view joined);
   bool cuts_after(std::string_view text) const;
   bool joins_a_mark(char last) const;

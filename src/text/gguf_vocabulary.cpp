@@ -134,12 +134,12 @@ class Maker {
 
   Vocabulary vocabulary() const {
     Vocabulary made;
+    made.reserve(from_.tokens.size());
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
-      const Token known = made.find(text_of(i));
-      if (known >= 0)
-        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin, known, i,
-             quoted(text_of(i)));
-      made.append(text_of(i));
+      const std::string text = text_of(i);
+      if (made.add(text) < 0)
+        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin, made.find(text), i,
+             quoted(text));
     }
     return made;
   }
