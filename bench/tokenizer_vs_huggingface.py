@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Tokenizer speed against Hugging Face's tokenizers, one thread each, the two run in turns: encoding and training.
 
-    ~/glossa-tools/bin/pip install tokenizers
-    taskset -c 1 ~/glossa-tools/bin/python bench/tokenizer_vs_huggingface.py --glossa build/release/glossa [--tokenizer FILE...]
+    ~/glossa-tools/bin/pip install tokenizers gguf gigatoken
+    taskset -c 1 ~/glossa-tools/bin/python bench/tokenizer_vs_huggingface.py --glossa build/release/glossa [--tokenizer FILE...] [--gigatoken]
 
 Both learn the same vocabulary from the same lines, and must give the same merges, and the same ids for every line, or there is
 no table. Encoding is in MB of text a second. Of the library it is measured in the process, on strings that lie ready, after a
@@ -12,7 +12,9 @@ so that starting and reading the tokenizer do not count. Training is in seconds:
 that lie ready, of this program the whole command, from starting to the written file. Time is that of the processor, so that other
 programs disturb little. Medians of --rounds rounds, and the least and greatest ratio of neighbouring runs.
 
-Of the types unigram and word_piece, and of files given with --tokenizer, encoding alone is compared: the library trains them.
+Of the types unigram and word_piece, and of files given with --tokenizer (tokenizer.json, GGUF: tools/peer_tokenizers.py), encoding alone
+is compared: the library trains them. --gigatoken adds a further peer where it reads the vocabulary: its encode_batch on the same strings,
+after a pass to warm up, which gives arrays; its ids are checked, too.
 """
 import argparse
 import gzip
@@ -22,6 +24,7 @@ import pathlib
 import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -29,6 +32,9 @@ os.environ |= {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
 import machine
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tools"))
+from peer_tokenizers import peer_of
 
 SPECIALS = ["<pad>", "</s>", "<unk>"]
 
@@ -120,6 +126,21 @@ class Comparison:
         expected = [" ".join(map(str, e.ids)) for e in self.library.encode_batch(self.lines)]
         assert printed == expected, "the ids are not the same"
 
+    def use_gigatoken(self):
+        """A further peer's way to encode all lines, or nothing where it refuses the vocabulary."""
+        import gigatoken
+        try:
+            made = gigatoken.Tokenizer(str(self.model / "tokenizer.json"))
+        except RuntimeError as refusal:
+            print(f"gigatoken refuses {name_of(self.kind)}: {str(refusal).splitlines()[0]}", file=sys.stderr)
+            return None
+        found = made.encode_batch_list(self.lines, parallel=False)  # without the tokens that begin a text
+        expected = [e.ids for e in self.library.encode_batch(self.lines, add_special_tokens=False)]
+        different = sum(list(a) != b for a, b in zip(found, expected))
+        if different:
+            print(f"gigatoken, {name_of(self.kind)}: the ids of {different} of {len(expected)} lines are not the library's", file=sys.stderr)
+        return lambda: made.encode_batch(self.lines, parallel=False)
+
     def encode_all(self):
         for line in self.lines:
             self.library.encode(line).ids
@@ -128,24 +149,29 @@ class Comparison:
         """Pairs of runs for each way: ours, theirs, in the units of the table."""
         runs = {"encode_batch": [], "encode_batch_fast": [], "encode": []}
         if isinstance(self.kind, pathlib.Path):
-            self.use(tokenizers.Tokenizer.from_file(str(self.kind)))
+            self.use(peer_of(self.kind))
         elif self.kind in ("unigram", "word_piece"):
             self.use(library_trained(self.kind, self.lines, self.a.vocab_size))
         else:
             runs["train"] = [(seconds_of(self.train), seconds_of(self.train_library)) for _ in range(self.a.rounds)]
             self.check_vocabulary()
         self.check_ids()
+        ways = [("encode_batch", lambda: self.library.encode_batch(self.lines)),
+                ("encode_batch_fast", lambda: self.library.encode_batch_fast(self.lines)), ("encode", self.encode_all)]
+        if self.a.gigatoken and (work := self.use_gigatoken()):
+            ways.append(("gigatoken", work))
+            runs["gigatoken"] = []
         for _ in range(self.a.rounds):
-            for way, work in (("encode_batch", lambda: self.library.encode_batch(self.lines)),
-                              ("encode_batch_fast", lambda: self.library.encode_batch_fast(self.lines)),
-                              ("encode", self.encode_all)):
+            for way, work in ways:
                 ours = (self.encode(self.often) - self.encode(self.once)) / (self.a.copies - 1)
                 runs[way].append((self.bytes / ours / 1e6, self.bytes / seconds_of(work) / 1e6))
         return runs
 
 
 def name_of(kind):
-    return kind.parent.name if isinstance(kind, pathlib.Path) else kind
+    if not isinstance(kind, pathlib.Path):
+        return kind
+    return kind.parent.name if kind.name == "tokenizer.json" else kind.stem
 
 
 def main():
@@ -154,13 +180,14 @@ def main():
     arguments.add_argument("--data", nargs="+", type=pathlib.Path, default=[pathlib.Path("data/multi30k/train.en.gz")],
                            help="texts, plain or as .gz; the default is fetched by ./run")
     arguments.add_argument("--vocab-size", type=int, default=8000)
-    arguments.add_argument("--tokenizer", nargs="*", type=pathlib.Path, default=[], help="tokenizer.json files to compare instead")
+    arguments.add_argument("--tokenizer", nargs="*", type=pathlib.Path, default=[], help="tokenizers to compare instead")
+    arguments.add_argument("--gigatoken", action="store_true", help="a further peer")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--copies", type=int, default=21, help="of the text, for this program to encode")
     a = arguments.parse_args()
     print(f"tokenizers {tokenizers.__version__}, one thread, {machine.processor()}, vocabularies of {a.vocab_size}, "
           f"load {os.getloadavg()[0]:.1f}\n")
-    print("| text | type | of the library | glossa | tokenizers | ratio |")
+    print("| text | type | peer | glossa | peer | ratio |")
     print("|---|---|---|---|---|---|")
     for path in a.data:
         for kind in a.tokenizer or ("bpe", "byte_bpe", "unigram", "word_piece"):
@@ -170,8 +197,8 @@ def main():
                 ours, theirs = (statistics.median(side) for side in zip(*pairs))
                 ratios = [o / t if way != "train" else t / o for o, t in pairs]
                 unit = "s" if way == "train" else "MB/s"
-                print(f"| {path.name} | {name_of(kind)} | {way} | {ours:.3g} {unit} | {theirs:.3g} {unit} | {statistics.median(ratios):.1f}x "
-                      f"({min(ratios):.1f}-{max(ratios):.1f}) |", flush=True)
+                print(f"| {path.name} | {name_of(kind)} | {way} | {ours:.3g} {unit} | {theirs:.3g} {unit} | {statistics.median(ratios):.3g}x "
+                      f"({min(ratios):.3g}-{max(ratios):.3g}) |", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -60,39 +61,58 @@ void add_json_lines_option(CLI::App& command, LineInput& input) {
                    "Each text is a JSON string, such as \"two\\nlines\", and may have line ends");
 }
 
-// The text of a line of input.
-std::string text_of(const LineInput& input, std::string_view line, std::uint64_t number) {
-  if (!input.json_lines) return std::string(line);
+// The text of a line of input; `parsed` holds it where it is JSON.
+std::string_view text_of(const LineInput& input, std::string_view line, std::uint64_t number,
+                         std::string& parsed) {
+  if (!input.json_lines) return line;
   const std::string place =
       fmt::format("{}: line {}", input.path == "-" ? "standard input" : shown(input.path), number);
   const Json json = parse_json(line, place);
   check(json.is_string(), Code::text_data, "{}: found {}, wanted a JSON string", place, quoted(line));
-  return json.get<std::string>();
+  return parsed = json.get<std::string>();
 }
 
-// Writes what `convert` makes of each line, in order, on all threads. Its second argument is the line's
-// number.
-void convert_lines(const LineInput& input,
-                   const std::function<std::string(std::string_view, std::uint64_t)>& convert) {
+// Lines end to end, so that reading one allocates nothing.
+struct Lines {
+  std::string text;
+  std::vector<std::size_t> ends;
+
+  void clear() { text.clear(), ends.clear(); }
+  void add(std::string_view line) { text += line, ends.push_back(text.size()); }
+  std::string_view operator[](std::size_t i) const {
+    const std::size_t begin = i > 0 ? ends[i - 1] : 0;
+    return std::string_view(text).substr(begin, ends[i] - begin);
+  }
+};
+
+// Appends to its third argument what becomes of a line, given with its number.
+using Convert = std::function<void(std::string_view, std::uint64_t, std::string&)>;
+
+// Writes what becomes of each line, in order, on all threads.
+void convert_lines(const LineInput& input, const Convert& convert) {
   LineReader reader = input.open();
   StandardOutput out;
-  std::vector<std::string> lines, results;
+  Lines lines;
+  std::vector<std::string> results;  // of kGrain lines each
   for (bool more = true; more;) {
     lines.clear();
     const std::uint64_t first = reader.line_number() + 1;
-    std::size_t bytes = 0;
-    for (LineReader::Line line; lines.size() < kBatchLines && bytes < kBatchBytes;) {
-      if (!lines.empty() && input.waits()) break;
+    for (LineReader::Line line; lines.ends.size() < kBatchLines && lines.text.size() < kBatchBytes;) {
+      if (!lines.ends.empty() && input.waits()) break;
       if (!(more = reader.next(line))) break;
-      lines.emplace_back(line.text);
-      bytes += line.text.size();
+      lines.add(line.text);
     }
-    results.resize(lines.size());
-    parallel_for(static_cast<std::int64_t>(lines.size()), kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
-        results[i] = convert(lines[i], first + i);
+    const auto count = static_cast<std::int64_t>(lines.ends.size());
+    results.resize(static_cast<std::size_t>((count + kGrain - 1) / kGrain));
+    parallel_for(count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      std::string& result = results[static_cast<std::size_t>(begin / kGrain)];
+      result.clear();
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+        convert(lines[i], first + i, result);
+        result += '\n';
+      }
     });
-    for (const std::string& result : results) out.write(result + "\n");
+    for (const std::string& result : results) out.write(result);
     if (!more || input.waits()) out.flush();
   }
 }
@@ -117,20 +137,37 @@ std::string as_json(const Encoding& encoding) {
   return OrderedJson{{"ids", encoding.ids}, {"pieces", encoding.pieces}, {"offsets", offsets}}.dump();
 }
 
+// With a space between them.
+void append_numbers(std::span<const Token> ids, std::string& out) {
+  constexpr std::size_t kMost = 12;  // bytes of a number and a space
+  const std::size_t begin = out.size();
+  out.resize(begin + ids.size() * kMost);
+  char *const from = out.data() + begin, *to = from, *const end = out.data() + out.size();
+  for (const Token id : ids) {
+    if (to > from) *to++ = ' ';
+    to = std::to_chars(to, end, id).ptr;
+  }
+  out.resize(begin + static_cast<std::size_t>(to - from));
+}
+
+void append_pieces(const Tokenizer& tokenizer, std::span<const Token> ids, std::string& out) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (i > 0) out += ' ';
+    out += tokenizer.piece(ids[i]);
+  }
+}
+
 void encode(const EncodeOptions& o) {
   const Tokenizer tokenizer = open_tokenizer(model_path(o.model));
   const bool special = !o.no_special;
-  convert_lines(o.input, [&](std::string_view given, std::uint64_t number) {
-    const std::string line = text_of(o.input, given, number);
-    if (o.json) return as_json(tokenizer.encode_with_offsets(line, special));
-    std::vector<Token> ids;
+  convert_lines(o.input, [&](std::string_view given, std::uint64_t number, std::string& out) {
+    thread_local std::vector<Token> ids;  // grown once
+    std::string parsed;
+    const std::string_view line = text_of(o.input, given, number, parsed);
+    if (o.json) return void(out += as_json(tokenizer.encode_with_offsets(line, special)));
+    ids.clear();
     tokenizer.encode(line, BpeDropout{o.dropout, o.seed, number}, ids, special);
-    std::string text;
-    for (const Token id : ids) {
-      if (!text.empty()) text += ' ';
-      o.pieces ? void(text += tokenizer.piece(id)) : void(fmt::format_to(std::back_inserter(text), "{}", id));
-    }
-    return text;
+    o.pieces ? append_pieces(tokenizer, ids, out) : append_numbers(ids, out);
   });
 }
 
@@ -190,11 +227,11 @@ std::vector<Token> parse_ids(std::string_view line, std::int64_t most, const std
 
 void decode(const DecodeOptions& o) {
   const Tokenizer tokenizer = open_tokenizer(model_path(o.model));
-  convert_lines(o.input, [&](std::string_view line, std::uint64_t number) {
-    const std::string name = o.input.path == "-" ? "standard input" : shown(o.input.path);
+  const std::string name = o.input.path == "-" ? "standard input" : shown(o.input.path);
+  convert_lines(o.input, [&](std::string_view line, std::uint64_t number, std::string& out) {
     const std::string text =
         tokenizer.decode(parse_ids(line, tokenizer.size(), name, number), o.skip_special);
-    return o.input.json_lines ? Json(text).dump() : text;
+    out += o.input.json_lines ? Json(text).dump() : text;
   });
 }
 

@@ -40,55 +40,63 @@ Bpe::Bpe(const BpeModel& model, bool bytes, std::string_view origin)
     byte_ids_[b] = model.vocabulary.find(byte_names()[b]);
     fallback_ids_[b] = model.vocabulary.find(fmt::format("<0x{:02X}>", b));
   }
-  slots_.assign(std::bit_ceil(2 * model.merges.size() + 2), {0, kNone});
+  for (int c = 0; c < 128; ++c) ascii_ids_[c] = model.vocabulary.find(std::string(1, static_cast<char>(c)));
+  slots_.assign(std::bit_ceil(2 * model.merges.size() + 2), {-1, -1, kNone});
   merged_.reserve(model.merges.size());
+  std::string joined;
   for (std::size_t rank = 0; rank < model.merges.size(); ++rank)
-    add_merge(static_cast<std::uint32_t>(rank));
+    add_merge(static_cast<std::uint32_t>(rank), joined);
 }
 
-void Bpe::add_merge(std::uint32_t rank) {
+void Bpe::add_merge(std::uint32_t rank, std::string& joined) {
   const auto [left, right] = model_.merges[rank];
   const std::string_view a = model_.vocabulary[left], b = model_.vocabulary[right];
-  const std::size_t prefix = model_.continuing_subword_prefix.value_or("").size();
+  const std::size_t prefix = model_.continuing_subword_prefix ? model_.continuing_subword_prefix->size() : 0;
   // What messages quote is made for them alone: there may be a million merges.
   if (b.size() < prefix)
     fail(Code::tokenizer, "{}: model.merges[{}]: {} is shorter than the continuing_subword_prefix {} it is to lose", origin_,
          rank, quoted(b), quoted(model_.continuing_subword_prefix.value_or("")));
-  const std::string joined = std::string(a) + std::string(b.substr(prefix));
+  joined = a, joined += b.substr(prefix);
   const Token id = model_.vocabulary.find(joined);
   if (id < 0)
     fail(Code::tokenizer, "{}: model.merges[{}]: {} and {} make {}, which is not in the vocabulary", origin_, rank,
          quoted(a), quoted(b), quoted(joined));
   merged_.push_back(id);
   note_marks(joined);
-  const std::uint64_t pair = pair_of(left, right);
-  std::size_t slot = hash_mix(pair, hash_seed());
+  std::size_t slot = hash_mix(pair_of(left, right), hash_seed());
   for (;; ++slot) {
     const Slot& s = slots_[slot &= slots_.size() - 1];
     if (s.rank == kNone) break;
-    if (s.pair == pair)
+    if (s.left == left && s.right == right)
       fail(Code::tokenizer, "{}: model.merges[{}] and [{}] are the same pair, {} and {}", origin_, s.rank, rank,
            quoted(a), quoted(b));
   }
-  slots_[slot] = {pair, rank};
+  slots_[slot] = {left, right, rank};
 }
 
 void Bpe::note_marks(std::string_view joined) {
   for (std::size_t at = 0; (at = joined.find(kWordMark, at)) != joined.npos; at += kWordMark.size()) {
     if (at == 0 || joined.substr(0, at).ends_with(kWordMark)) continue;
-    if (std::find(before_mark_.begin(), before_mark_.end(), joined[at - 1]) == before_mark_.end())
-      before_mark_.push_back(joined[at - 1]);
+    if (!joins_a_mark(joined[at - 1])) before_mark_.push_back(joined[at - 1]);
   }
+}
+
+bool Bpe::joins_a_mark(char last) const {
+  return std::find(before_mark_.begin(), before_mark_.end(), last) != before_mark_.end();
+}
+
+Token Bpe::character_id(std::string_view character) const {
+  const auto first = static_cast<unsigned char>(character.front());
+  return first < 128 && character.size() == 1 ? ascii_ids_[first] : model_.vocabulary.find(character);
 }
 
 // Whether what comes behind a text, a mark, has no effect on the tokens of its last character.
 bool Bpe::cuts_after(std::string_view text) const {
-  const char last = text.back();
-  if (std::find(before_mark_.begin(), before_mark_.end(), last) != before_mark_.end()) return false;
+  if (joins_a_mark(text.back())) return false;
   std::size_t begin = text.size() - 1;
   while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
   const std::string_view character = text.substr(begin);
-  return character != kWordMark && model_.vocabulary.find(character) >= 0;
+  return character != kWordMark && character_id(character) >= 0;
 }
 
 std::size_t Bpe::part_of(std::string_view word) const {
@@ -99,10 +107,9 @@ std::size_t Bpe::part_of(std::string_view word) const {
 }
 
 std::uint32_t Bpe::rank_of(Token left, Token right) const {
-  const std::uint64_t pair = pair_of(left, right);
-  for (std::size_t slot = hash_mix(pair, hash_seed());; ++slot) {
+  for (std::size_t slot = hash_mix(pair_of(left, right), hash_seed());; ++slot) {
     const Slot& s = slots_[slot & (slots_.size() - 1)];
-    if (s.pair == pair || s.rank == kNone) return s.rank;
+    if ((s.left == left && s.right == right) || s.rank == kNone) return s.rank;
   }
 }
 
@@ -142,7 +149,7 @@ void Bpe::begin(std::string_view word, Scratch& scratch) const {
       if (at == word.size()) scratch.name_ += model_.end_of_word_suffix.value_or("");
       text = scratch.name_;
     }
-    if (const Token id = model_.vocabulary.find(text); id >= 0) {
+    if (const Token id = character_id(text); id >= 0) {
       flush();
       symbols.push_back({id, size});
       continue;

@@ -69,15 +69,17 @@ class Bpe {
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
   struct Slot {
-    std::uint64_t pair;
+    Token left, right;
     std::uint32_t rank;
   };
 
   class LongWord;
 
-  void add_merge(std::uint32_t rank);
+  void add_merge(std::uint32_t rank, std::string& joined);
   void note_marks(std::string_view joined);
   bool cuts_after(std::string_view text) const;
+  bool joins_a_mark(char last) const;
+  Token character_id(std::string_view character) const;
   std::uint32_t rank_of(Token left, Token right) const;
   bool begin_plain_bytes(std::string_view word, std::vector<Symbol>& symbols) const;
   void begin(std::string_view word, Scratch& scratch) const;
@@ -92,6 +94,7 @@ class Bpe {
   Token unk_ = -1;
   std::array<Token, 256> byte_ids_;      // of a byte's name, or -1
   std::array<Token, 256> fallback_ids_;  // of <0x00>..., or -1
+  std::array<Token, 128> ascii_ids_;     // of characters, or -1
   std::vector<Slot> slots_;              // pairs of merges, open addressing, at most half full
   std::vector<Token> merged_;            // by rank
   bool marked_;                          // U+2581 is a piece, and words may be cut before it

@@ -60,9 +60,32 @@ class Maker {
   }
   bool has_bytes() const { return std::count(from_.token_types.begin(), from_.token_types.end(), gguf_token_type::byte) > 0; }
 
-  // The text of a token as the file has it; one without a text stands for nothing.
+  // The text of a token as the file has it; one without a text stands for nothing. For the runs of marks that
+  // the models of Gemma have files hold as many spaces.
   std::string text_of(std::size_t i) const {
-    return from_.tokens[i].empty() ? fmt::format("[EMPTY_{}]", i) : std::string(from_.tokens[i]);
+    const std::string_view text = from_.tokens[i];
+    if (text.empty()) return fmt::format("[EMPTY_{}]", i);
+    if (!is_run_of_spaces(i)) return std::string(text);
+    std::string marks;
+    for (std::size_t at = 0; at < text.size(); at += text[at] == ' ' ? 1 : kWordMark.size()) marks += kWordMark;
+    return marks;
+  }
+
+  bool is_run_of_spaces(std::size_t i) const {
+    if (from_.model != "llama" || type_of(i) != gguf_token_type::user_defined) return false;
+    std::string_view rest = from_.tokens[i];
+    while (rest.starts_with(' ') || rest.starts_with(kWordMark))
+      rest.remove_prefix(rest.starts_with(' ') ? 1 : kWordMark.size());
+    return rest.empty();
+  }
+
+  // Runs of spaces are not scored: they are merged before all else, longer ones first.
+  std::vector<double> scores_of_pieces() const {
+    std::vector<double> scores(from_.scores.begin(), from_.scores.end());
+    const double most = *std::max_element(scores.begin(), scores.end());
+    for (std::size_t i = 0; i < scores.size(); ++i)
+      if (is_run_of_spaces(i)) scores[i] = most + static_cast<double>(text_of(i).size());
+    return scores;
   }
 
   std::string special(const char* key, std::optional<std::int64_t> given,
@@ -92,12 +115,13 @@ class Maker {
   // What is found in texts, and what stands around them.
   TokenizerParts finish(bool bos, bool eos) {
     std::vector<AddedToken> tokens;
-    for (std::size_t i = 0; i < from_.tokens.size(); ++i)
-      if (type_of(i) == gguf_token_type::control || type_of(i) == gguf_token_type::user_defined)
-        tokens.push_back({.id = static_cast<Token>(i),
-                          .content = text_of(i),
-                          .normalized = false,
-                          .special = type_of(i) == gguf_token_type::control});
+    for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
+      const std::int32_t type = type_of(i);
+      const bool special = type == gguf_token_type::control || type == gguf_token_type::unknown;
+      if (special || type == gguf_token_type::user_defined)
+        tokens.push_back(
+            {.id = static_cast<Token>(i), .content = text_of(i), .normalized = false, .special = special});
+    }
     add_tokens(parts_, tokens, {});
     SpecialTokens& s = parts_.special_tokens;
     s.add_bos = from_.add_bos_token.value_or(bos && !s.bos.empty());
@@ -110,12 +134,12 @@ class Maker {
 
   Vocabulary vocabulary() const {
     Vocabulary made;
+    made.reserve(from_.tokens.size());
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
-      const Token known = made.find(text_of(i));
-      if (known >= 0)
-        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin, known, i,
-             quoted(text_of(i)));
-      made.append(text_of(i));
+      const std::string text = text_of(i);
+      if (made.add(text) < 0)
+        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin, made.find(text), i,
+             quoted(text));
     }
     return made;
   }
@@ -185,7 +209,7 @@ class Maker {
           "{}: tokenizer.ggml.scores is missing, which model llama needs", from_.origin);
     read_special({.bos = 1, .eos = 2, .unk = 0});
     BpeModel model = bpe_with_bytes();
-    model.merges = merges_of_scores(model.vocabulary, {from_.scores.begin(), from_.scores.end()});
+    model.merges = merges_of_scores(model.vocabulary, scores_of_pieces());
     parts_.model = std::move(model);
     remove_extra_spaces();
     put_marks();

@@ -101,9 +101,8 @@ struct Pre {
 };
 constexpr Pre kPres[] = {
     {"default ", unnamed},
-    {"gpt-2 phi-2 mpt olmo jais trillion jina-es jina-de jina-v2-es jina-v2-de modern-bert exaone4 "
-     "granite-docling ",
-     gpt2},
+    {"gpt-2 phi-2 jais trillion jina-es jina-de jina-v2-es jina-v2-de exaone4 granite-docling ", gpt2},
+    {.names = "mpt olmo modern-bert ", .steps = gpt2, .nfc = true},
     {.names = "roberta-bpe jina-v1-en jina-v2-code ", .steps = gpt2, .add_sep = true},
     {.names = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 ",
      .steps = cl100k,
@@ -113,7 +112,8 @@ constexpr Pre kPres[] = {
     {.names = "qwen2 deepseek-r1-qwen ", .steps = qwen2, .nfc = true},
     {"stablelm2 megrez hunyuan grok-2 solar-open ", qwen2},
     {.names = "qwen35 ", .steps = qwen35, .nfc = true},
-    {"starcoder refact command-r smollm codeshell exaone minerva-7b ", digits},
+    {"starcoder refact smollm codeshell exaone minerva-7b ", digits},
+    {.names = "command-r ", .steps = digits, .nfc = true},
     {"gpt-4o llama4 kanana2 minimax-m2 ", o200k},
     {.names = "tekken ", .steps = tekken, .ignore_merges = true, .add_bos = true},
     {"deepseek-v3 hunyuan-dense joyai-llm ", deepseek_v3},

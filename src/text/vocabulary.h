@@ -12,6 +12,7 @@ using Token = std::int32_t;  // the id of one
 class Vocabulary {
  public:
   Vocabulary();
+  void reserve(std::size_t pieces);  // makes room for so many in all
   // The id of a piece that is new, or -1 if it is there already.
   Token add(std::string_view piece);
   // The next id for a piece that may be there already: find gives the last id of equal pieces.
@@ -27,17 +28,16 @@ class Vocabulary {
   Token count() const { return size() - static_cast<Token>(skipped_.size()); }  // pieces
 
  private:
-  struct Slot {
-    Token id = -1;           // -1: free
-    std::uint32_t hash = 0;  // its upper half: other pieces are told without a look at their bytes
-  };
   std::size_t slot_of(std::string_view piece, std::uint64_t hash) const;  // where it is or would be
   void put(std::string_view piece, Token id);
-  void grow();
+  void resize_table(std::size_t slots);
   std::string bytes_;                // of all pieces, end to end
   std::vector<std::uint64_t> ends_;  // [size + 1] where the piece before ends
   std::vector<Token> skipped_;       // ids without a piece, from the least on
-  std::vector<Slot> slots_;          // open addressing, at most half full
+  // Open addressing, at most half full. What a slot has of its piece's hash, never 0, stands apart from the
+  // ids: most questions are for what is not there, and a byte for each slot fits into the near caches.
+  std::vector<std::uint8_t> tags_;  // 0: free
+  std::vector<Token> ids_;
 };
 
 }  // namespace glossa

@@ -157,6 +157,51 @@ TEST(GgufVocabulary, LlamaAndT5AreSentencePieces) {
   }
 }
 
+// Files hold them with spaces for the marks; the published tokenizers find marks in texts, too.
+TEST(GgufVocabulary, RunsOfSpacesAreMarks) {
+  const std::string mark = "\xE2\x96\x81";
+  GgufVocabulary v;
+  v.model = "llama";
+  v.add_bos_token = v.add_space_prefix = false;
+  const std::vector<std::string> tokens = {"<unk>", "<s>", "</s>", "  ", "   ", mark, "a", "b", mark + "a", mark + "b"};
+  v.tokens = {tokens.begin(), tokens.end()};
+  v.scores = {0, 0, 0, -1000, -1000, -5, -6, -7, -1, -2};
+  v.token_types = {2, 3, 3, 4, 4, 1, 1, 1, 1, 1};
+  const Tokenizer tokenizer(tokenizer_of_gguf(v));
+  const std::pair<std::string, std::vector<Token>> cases[] = {
+      {"a b", {6, 9}},
+      {"a  b", {6, 3, 7}},
+      {"a   b", {6, 4, 7}},
+      {"a    b", {6, 4, 9}},
+      {"a " + mark + "b", {6, 3, 7}},
+      {"a" + mark + mark + " b", {6, 3, 9}},
+      {mark + "a", {8}},
+  };
+  for (const auto& [text, ids] : cases) EXPECT_EQ(tokenizer.encode(text), ids) << text;
+  EXPECT_EQ(tokenizer.decode(std::vector<Token>{6, 4, 9}, false), "a    b");
+}
+
+// As special tokens of the published tokenizers are.
+TEST(GgufVocabulary, TheUnknownTokenIsFoundInTexts) {
+  GgufVocabulary v{.model = "llama", .tokens = {"<unk>", "<s>", "</s>", "\xE2\x96\x81", "a"}};
+  v.scores = {0, 0, 0, -1, -2};
+  v.token_types = {2, 3, 3, 1, 1};
+  v.add_bos_token = v.add_space_prefix = false;
+  EXPECT_EQ(Tokenizer(tokenizer_of_gguf(v)).encode("a<unk>a</s>"), (std::vector<Token>{4, 0, 4, 2}));
+}
+
+TEST(GgufVocabulary, TextIsNormalizedWhereThePublishedTokenizersDo) {
+  const auto ids = [](const char* pre, const char* text) {
+    GgufVocabulary v{.model = "gpt2", .pre = pre, .tokens = {"e", "\xC3\x83", "\xC2\xA9", "\xC3\x8C", "\xC4\xA3"}};
+    v.add_bos_token = false;
+    return Tokenizer(tokenizer_of_gguf(v)).encode(text);
+  };
+  for (const char* pre : {"mpt", "olmo", "modern-bert", "command-r", "qwen2", "qwen35"})
+    EXPECT_EQ(ids(pre, "e\xCC\x81"), (std::vector<Token>{1, 2})) << pre;
+  for (const char* pre : {"gpt-2", "smollm", "starcoder", "llama-bpe"})
+    EXPECT_EQ(ids(pre, "e\xCC\x81"), (std::vector<Token>{0, 3, 4})) << pre;
+}
+
 std::string refused_gguf(const std::function<void(GgufVocabulary&)>& change) {
   GgufVocabulary v{
       .origin = "model.gguf", .model = "llama", .tokens = {"<unk>", "<s>", "</s>", "a", "b", "ab"}};
