@@ -50,6 +50,9 @@ FewShotTask::FewShotTask(const FewShotFlags& flags)
       frame_{unescaped(flags.instruction, "--instruction"), unescaped(flags.separator, "--separator")},
       redraw_(flags.redraw) {
   check(flags.input.empty() != flags.inputs.empty(), Code::usage, "give one of --input TEXT and --inputs FILE (- is standard input)");
+  check(flags.input.empty() || form_.fields().size() == 1, Code::usage,
+        "--input gives one text, and the template has {} fields: {}; give --inputs FILE", form_.fields().size(),
+        listed(form_.fields()));
   check_one_standard_input({flags.examples, flags.inputs});
   take_labels(flags);
   if (!flags.examples.empty())
@@ -124,8 +127,6 @@ void FewShotTask::take_shots(const FewShotFlags& flags) {
 void FewShotTask::read_inputs(const FewShotFlags& flags) {
   if (!flags.input.empty()) {
     check_utf8(flags.input, "--input");
-    check(form_.fields().size() == 1, Code::usage, "--input gives one text, and the template has {} fields: {}; give --inputs FILE",
-          form_.fields().size(), listed(form_.fields()));
     inputs_.push_back({.values = {flags.input}, .label = {}, .line = 1});
     places_.emplace_back("--input");
     return;
