@@ -1,16 +1,18 @@
-// few_shot.cpp -- `glossa few-shot`: a task put to a language model by some examples; labels scored, or answers generated.
+// few_shot.cpp -- `glossa few-shot`: a task put to a language model by some examples; labels scored, or
+// answers generated.
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <numeric>
 
 #include "app/causal.h"
 #include "app/command.h"
+#include "app/few_shot_report.h"
 #include "app/few_shot_task.h"
 #include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "evaluate/classification.h"
 #include "generate/few_shot_classifier.h"
 #include "generate/text_stream.h"
 
@@ -34,75 +36,32 @@ struct Options {
   bool print_prompts = false, json = false;
 };
 
-// What is said of a whole run, whichever way it is done.
-struct Tally {
-  std::uint64_t inputs = 0, labelled = 0, correct = 0, dropped = 0, shortened = 0;
-  double seconds = 0;
-  void add_shots(std::size_t wanted, std::size_t shown) { dropped += wanted - shown, shortened += shown < wanted; }
-};
-
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 OrderedJson fields_of(const FewShotTask& task, std::size_t i) {
   OrderedJson fields = OrderedJson::object();
-  for (std::size_t f = 0; f < task.form().fields().size(); ++f) fields[task.form().fields()[f]] = task.input(i).values[f];
+  for (std::size_t f = 0; f < task.form().fields().size(); ++f)
+    fields[task.form().fields()[f]] = task.input(i).values[f];
   return fields;
-}
-
-OrderedJson summary_of(const FewShotTask& task, const Options& o, const Tally& tally) {
-  OrderedJson j{{"inputs", tally.inputs}, {"labelled", tally.labelled}};
-  if (tally.labelled > 0) {
-    const Interval interval = wilson_interval(tally.correct, tally.labelled);
-    j["correct"] = tally.correct;
-    j["accuracy"] = static_cast<double>(tally.correct) / static_cast<double>(tally.labelled);
-    j["interval"] = {interval.low, interval.high};
-  }
-  j["shots"] = task.shots(), j["seed"] = o.task.seed, j["examples_left_out"] = tally.dropped;
-  j["seconds"] = tally.seconds, j["inputs_per_second"] = static_cast<double>(tally.inputs) / tally.seconds;
-  return j;
-}
-
-void add_labels(OrderedJson& j, const FewShotTask& task, const Classification& found) {
-  if (found.total() == 0) return;
-  j["most_frequent"] = static_cast<double>(found.most_frequent()) / static_cast<double>(found.total());
-  j["macro_f1"] = found.macro_f1();
-  for (std::size_t l = 0; l < task.labels().size(); ++l)
-    j["labels"][task.labels()[l]] = {{"inputs", found.of_truth(l)}, {"predicted", found.predicted(l)},
-                                     {"precision", found.precision(l)}, {"recall", found.recall(l)}, {"f1", found.f1(l)}};
-}
-
-std::string accuracy_line(const Tally& tally) {
-  const Interval interval = wilson_interval(tally.correct, tally.labelled);
-  return fmt::format("accuracy {:.4f}, 95 % interval {:.4f} to {:.4f}: {} of {} right\n",
-                     static_cast<double>(tally.correct) / static_cast<double>(tally.labelled), interval.low, interval.high,
-                     tally.correct, tally.labelled);
-}
-
-std::string table_of(const FewShotTask& task, const Classification& found) {
-  std::size_t width = 5;
-  for (const std::string& label : task.labels()) width = std::max(width, label.size());
-  std::string text = fmt::format("the commonest label for all would give {:.4f}; macro F1 {:.4f}\n{:<{}}  inputs  predicted  precision  recall      F1\n",
-                                 static_cast<double>(found.most_frequent()) / static_cast<double>(found.total()),
-                                 found.macro_f1(), "label", width);
-  for (std::size_t l = 0; l < task.labels().size(); ++l)
-    text += fmt::format("{:<{}}  {:6}  {:9}  {:9.4f}  {:6.4f}  {:6.4f}\n", task.labels()[l], width, found.of_truth(l),
-                        found.predicted(l), found.precision(l), found.recall(l), found.f1(l));
-  return text;
 }
 
 // What happened on the way that users may not have meant.
 void note_of(const FewShotTask& task, const Tally& tally) {
   if (tally.dropped > 0)
-    note(fmt::format("{} examples were left out of the prompts of {} inputs, which did not fit into the context", tally.dropped,
-                     tally.shortened));
+    note(fmt::format(
+        "{} examples were left out of the prompts of {} inputs, which did not fit into the context",
+        tally.dropped, tally.shortened));
   if (task.shown_their_own() > 0)
     note(fmt::format("{} inputs were among the examples that they were shown", task.shown_their_own()));
 }
 
 // ---- labels scored
 
-OrderedJson scored_json(const FewShotTask& task, std::size_t i, const LabelScores& scores, std::optional<std::size_t> truth) {
+OrderedJson scored_json(const FewShotTask& task, std::size_t i, const LabelScores& scores,
+                        std::optional<std::size_t> truth) {
   OrderedJson j{{"input", fields_of(task, i)}, {"prediction", task.labels()[scores.best]}};
   if (truth) j["label"] = task.labels()[*truth], j["correct"] = *truth == scores.best;
   for (std::size_t l = 0; l < task.labels().size(); ++l) {
@@ -117,10 +76,12 @@ OrderedJson scored_json(const FewShotTask& task, std::size_t i, const LabelScore
 std::string scored_lines(const FewShotTask& task, const LabelScores& scores) {
   std::vector<std::size_t> order(task.labels().size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return scores.probabilities[a] > scores.probabilities[b]; });
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return scores.probabilities[a] > scores.probabilities[b];
+  });
   std::string text;
-  for (const std::size_t l : order) text += fmt::format("{}\t{:.4f}\n", task.labels()[l], scores.probabilities[l]);
+  for (const std::size_t l : order)
+    text += fmt::format("{}\t{:.4f}\n", task.labels()[l], scores.probabilities[l]);
   return text;
 }
 
@@ -149,16 +110,20 @@ void score(FewShotTask& task, const Options& o, const LoadedCausalModel& loaded)
       ++tally.inputs, tally.labelled += truth.has_value(), tally.correct += truth == scores.best;
       tally.add_shots(task.shots(), scores.shots);
       if (truth) found.add(*truth, scores.best);
-      if (o.json) out.write(to_line(scored_json(task, i, scores, truth)));
-      else if (!o.task.input.empty()) out.write(scored_lines(task, scores));
-      else if (!all_labelled) out.write(fmt::format("{}\t{:.4f}\n", task.labels()[scores.best], scores.probabilities[scores.best]));
+      if (o.json)
+        out.write(to_line(scored_json(task, i, scores, truth)));
+      else if (!o.task.input.empty())
+        out.write(scored_lines(task, scores));
+      else if (!all_labelled)
+        out.write(fmt::format("{}\t{:.4f}\n", task.labels()[scores.best], scores.probabilities[scores.best]));
     }
     out.flush();
-    if (terminal() && task.size() > kTogether) note(fmt::format("{} of {} inputs", tally.inputs, task.size()));
+    if (terminal() && task.size() > kTogether)
+      note(fmt::format("{} of {} inputs", tally.inputs, task.size()));
   }
   tally.seconds = seconds_since(begin);
   if (o.json) {
-    OrderedJson summary = summary_of(task, o, tally);
+    OrderedJson summary = summary_of(task, o.task.seed, tally);
     add_labels(summary, task, found);
     out.write(to_line({{"summary", summary}}));
   } else if (tally.labelled > 0) {
@@ -166,23 +131,28 @@ void score(FewShotTask& task, const Options& o, const LoadedCausalModel& loaded)
   }
   out.flush();
   note_of(task, tally);
-  note(fmt::format("{} inputs with {} examples in {:.2f} s, {:.1f} a second; {} tokens computed and {} shared", tally.inputs,
-                   task.shots(), tally.seconds, static_cast<double>(tally.inputs) / tally.seconds, classifier.counts().computed,
-                   classifier.counts().shared));
+  note(fmt::format(
+      "{} inputs with {} examples in {:.2f} s, {:.1f} a second; {} tokens computed and {} shared",
+      tally.inputs, task.shots(), tally.seconds, static_cast<double>(tally.inputs) / tally.seconds,
+      classifier.counts().computed, classifier.counts().shared));
 }
 
 // ---- answers generated
 
 // The prompt of an input with as many examples as leave room for an answer.
 FewShotPrompt prompt_of(FewShotTask& task, const Options& o, const LoadedCausalModel& loaded, std::size_t i) {
-  const std::int64_t context = o.how.context > 0 ? o.how.context : loaded.model->longest(), answer = std::max(1, o.predict);
-  const auto tokens = [&](const FewShotPrompt& p) { return static_cast<std::int64_t>(loaded.tokenizer.encode(p.text).size()); };
-  const FewShotPrompt prompt = fitting_prompt(task.frame(), task.examples_of(i), task.form().query(task.input(i).values),
-                                              [&](const FewShotPrompt& p) { return tokens(p) + answer <= context; });
+  const std::int64_t context = o.how.context > 0 ? o.how.context : loaded.model->longest(),
+                     answer = std::max(1, o.predict);
+  const auto tokens = [&](const FewShotPrompt& p) {
+    return static_cast<std::int64_t>(loaded.tokenizer.encode(p.text).size());
+  };
+  const FewShotPrompt prompt =
+      fitting_prompt(task.frame(), task.examples_of(i), task.form().query(task.input(i).values),
+                     [&](const FewShotPrompt& p) { return tokens(p) + answer <= context; });
   if (prompt.shots == 0)
     check(tokens(prompt) + answer <= context, Code::size,
-          "{}: has {} tokens without any example, and the context of {} must hold {} more for the answer", task.place(i),
-          tokens(prompt), context, answer);
+          "{}: has {} tokens without any example, and the context of {} must hold {} more for the answer",
+          task.place(i), tokens(prompt), context, answer);
   return prompt;
 }
 
@@ -213,7 +183,8 @@ void finish(Engine& engine, std::vector<Answer>& answers, std::size_t first) {
   }
 }
 
-OrderedJson answer_json(const FewShotTask& task, std::size_t i, const std::string& answer, std::optional<bool> right) {
+OrderedJson answer_json(const FewShotTask& task, std::size_t i, const std::string& answer,
+                        std::optional<bool> right) {
   OrderedJson j{{"input", fields_of(task, i)}, {"answer", answer}};
   if (right) j["label"] = *task.input(i).label, j["correct"] = *right;
   return j;
@@ -231,8 +202,13 @@ void generate(FewShotTask& task, const Options& o, const LoadedCausalModel& load
     for (std::size_t i = first; i < std::min(first + kTogether, task.size()); ++i) {
       const FewShotPrompt prompt = prompt_of(task, o, loaded, i);
       std::vector<Token> tokens = loaded.tokenizer.encode(prompt.text);
-      answers.push_back({.stream = TextStream(loaded.tokenizer, stops), .shots = prompt.shots, .prompt_tokens = tokens.size()});
-      engine.submit({.index = i, .prompt = std::move(tokens), .sampling = {.temp = 0}, .max_new_tokens = o.predict,
+      answers.push_back({.stream = TextStream(loaded.tokenizer, stops),
+                         .shots = prompt.shots,
+                         .prompt_tokens = tokens.size()});
+      engine.submit({.index = i,
+                     .prompt = std::move(tokens),
+                     .sampling = {.temp = 0},
+                     .max_new_tokens = o.predict,
                      .stop_tokens = loaded.stop_tokens});
       // The first goes ahead, so that the others find the examples in the cache.
       if (i == 0) finish(engine, answers, first);
@@ -252,14 +228,15 @@ void generate(FewShotTask& task, const Options& o, const LoadedCausalModel& load
     out.flush();
   }
   tally.seconds = seconds_since(begin);
-  if (o.json) out.write(to_line({{"summary", summary_of(task, o, tally)}}));
+  if (o.json) out.write(to_line({{"summary", summary_of(task, o.task.seed, tally)}}));
   out.flush();
   // Answers are lines for a file, so that what is said of them goes elsewhere.
   if (!o.json && tally.labelled > 0) note(trimmed(accuracy_line(tally)));
   note_of(task, tally);
-  note(fmt::format("{} inputs with {} examples in {:.2f} s, {:.1f} a second; {} tokens read, {} shared, {} written", tally.inputs,
-                   task.shots(), tally.seconds, static_cast<double>(tally.inputs) / tally.seconds, engine.counts().prompt,
-                   engine.counts().shared, engine.counts().generated));
+  note(fmt::format(
+      "{} inputs with {} examples in {:.2f} s, {:.1f} a second; {} tokens read, {} shared, {} written",
+      tally.inputs, task.shots(), tally.seconds, static_cast<double>(tally.inputs) / tally.seconds,
+      engine.counts().prompt, engine.counts().shared, engine.counts().generated));
 }
 
 // ---- the command
@@ -267,7 +244,9 @@ void generate(FewShotTask& task, const Options& o, const LoadedCausalModel& load
 void print_prompts(FewShotTask& task) {
   StandardOutput out;
   for (std::size_t i = 0; i < task.size(); ++i)
-    out.write(to_line({{"prompt", few_shot_prompt(task.frame(), task.examples_of(i), task.form().query(task.input(i).values)).text}}));
+    out.write(to_line({{"prompt", few_shot_prompt(task.frame(), task.examples_of(i),
+                                                  task.form().query(task.input(i).values))
+                                      .text}}));
   out.flush();
 }
 
@@ -280,56 +259,105 @@ void run(Options o) {
   o.how.frame = task.frame();
   o.how.measure = kMeasures.at(o.normalize);
   check(!o.how.calibrate || o.how.measure != LabelMeasure::unconditional, Code::usage,
-        "--calibrate and --normalize unconditional both divide by what labels get without a case; give one of them");
+        "--calibrate and --normalize unconditional both divide by what labels get without a case; give one "
+        "of them");
   const LoadedCausalModel loaded = load_causal(o.model);
   o.task.free_text ? generate(task, o, loaded) : score(task, o, loaded);
 }
 
 void add_task_options(CLI::App& c, FewShotFlags& o) {
-  c.add_option("-e,--examples", o.examples, "Solved cases, JSON lines with the template's fields and a label; .gz and .zst too")->type_name("FILE");
-  c.add_option("-i,--inputs", o.inputs, "Cases to solve, JSON lines of the same form; with labels, accuracy is printed; - is standard input")->type_name("FILE");
+  c.add_option("-e,--examples", o.examples,
+               "Solved cases, JSON lines with the template's fields and a label; .gz and .zst too")
+      ->type_name("FILE");
+  c.add_option(
+       "-i,--inputs", o.inputs,
+       "Cases to solve, JSON lines of the same form; with labels, accuracy is printed; - is standard input")
+      ->type_name("FILE");
   c.add_option("--input", o.input, "One case: the text of the template's only field")->type_name("TEXT");
-  c.add_option("--template", o.form, "How a case is written: {NAME} is a field, {{ and }} are braces, \\n and \\t as in C")
-      ->type_name("TEXT")->capture_default_str();
+  c.add_option("--template", o.form,
+               "How a case is written: {NAME} is a field, {{ and }} are braces, \\n and \\t as in C")
+      ->type_name("TEXT")
+      ->capture_default_str();
   c.add_option("--instruction", o.instruction, "What stands before the examples")->type_name("TEXT");
-  c.add_option("--separator", o.separator, "What stands between cases")->type_name("TEXT")->capture_default_str();
-  c.add_option("--label-field", o.label_field, "The field of the answer")->type_name("NAME")->capture_default_str();
-  c.add_option("--labels", o.labels, "Labels to choose from, LABEL or LABEL=WORDS (how prompts write it); without it those of the examples")
+  c.add_option("--separator", o.separator, "What stands between cases")
+      ->type_name("TEXT")
+      ->capture_default_str();
+  c.add_option("--label-field", o.label_field, "The field of the answer")
+      ->type_name("NAME")
+      ->capture_default_str();
+  c.add_option(
+       "--labels", o.labels,
+       "Labels to choose from, LABEL or LABEL=WORDS (how prompts write it); without it those of the examples")
       ->type_name("LABEL...");
-  c.add_option("-k,--shots", o.shots, "Examples in a prompt; without it 16, or all if there are fewer")->type_name("N")->check(whole_number(0, 1 << 20));
-  c.add_option("-s,--seed", o.seed, "Seed of the choice of examples")->type_name("N")->check(whole_number(0, INT64_MAX))->capture_default_str();
-  c.add_flag("--balanced", o.balanced, "Examples of every label, as many of one as of another; without it they are drawn from all");
-  c.add_flag("--redraw", o.redraw, "Other examples for each input; without it all inputs see the same ones, which are then read once");
+  c.add_option("-k,--shots", o.shots, "Examples in a prompt; without it 16, or all if there are fewer")
+      ->type_name("N")
+      ->check(whole_number(0, 1 << 20));
+  c.add_option("-s,--seed", o.seed, "Seed of the choice of examples")
+      ->type_name("N")
+      ->check(whole_number(0, INT64_MAX))
+      ->capture_default_str();
+  c.add_flag("--balanced", o.balanced,
+             "Examples of every label, as many of one as of another; without it they are drawn from all");
+  c.add_flag(
+      "--redraw", o.redraw,
+      "Other examples for each input; without it all inputs see the same ones, which are then read once");
 }
 
 }  // namespace
 
 void add_few_shot(CLI::App& program) {
-  CLI::App* c = program.add_subcommand("few-shot", "Solve a task with a language model that is shown some examples");
+  CLI::App* c =
+      program.add_subcommand("few-shot", "Solve a task with a language model that is shown some examples");
   auto o = std::make_shared<Options>();
   add_model_options(*c, o->model);
   add_task_options(*c, o->task);
   CLI::Option* normalize = c->add_option("--normalize", o->normalize,
-      "What a label's log-probability is divided by: its tokens, its bytes, or (as probabilities) what it has without a case")
-      ->check(CLI::IsMember({"none", "token", "byte", "unconditional"}))->capture_default_str();
-  CLI::Option* calibrate = c->add_flag("--calibrate", o->how.calibrate, "Divide probabilities by those for cases that say nothing (N/A, [MASK], no text)");
-  CLI::Option* generate = c->add_flag("--generate", o->task.free_text, "Answers in the model's own words, the likeliest token each time, in the place of scored labels")
-      ->excludes(normalize)->excludes(calibrate);
+                                         "What a label's log-probability is divided by: its tokens, its "
+                                         "bytes, or (as probabilities) what it has without a case")
+                               ->check(CLI::IsMember({"none", "token", "byte", "unconditional"}))
+                               ->capture_default_str();
+  CLI::Option* calibrate =
+      c->add_flag("--calibrate", o->how.calibrate,
+                  "Divide probabilities by those for cases that say nothing (N/A, [MASK], no text)");
+  CLI::Option* generate =
+      c->add_flag(
+           "--generate", o->task.free_text,
+           "Answers in the model's own words, the likeliest token each time, in the place of scored labels")
+          ->excludes(normalize)
+          ->excludes(calibrate);
   c->add_option("-n,--predict,--max-new-tokens", o->predict, "With --generate: most tokens of an answer")
-      ->type_name("N")->check(whole_number(1, INT32_MAX))->capture_default_str()->needs(generate);
-  c->add_option("--stop", o->stop, "With --generate: text that ends an answer")->type_name("TEXT")->capture_default_str()->needs(generate);
-  c->add_option("-c,--ctx-size", o->how.context, "Tokens of a prompt with its answer; examples that do not fit are left out; 0: as many as the model has positions for")
-      ->type_name("N")->check(whole_number(0, 1 << 30))->capture_default_str();
-  c->add_option("-b,--batch-size", o->how.batch_tokens, "Tokens of a step")->type_name("N")->check(whole_number(1, 1 << 20))->capture_default_str();
-  c->add_flag("--print-prompts", o->print_prompts, "Only write the prompts, as glossa generate takes them: {\"prompt\": TEXT} a line");
+      ->type_name("N")
+      ->check(whole_number(1, INT32_MAX))
+      ->capture_default_str()
+      ->needs(generate);
+  c->add_option("--stop", o->stop, "With --generate: text that ends an answer")
+      ->type_name("TEXT")
+      ->capture_default_str()
+      ->needs(generate);
+  c->add_option("-c,--ctx-size", o->how.context,
+                "Tokens of a prompt with its answer; examples that do not fit are left out; 0: as many as "
+                "the model has positions for")
+      ->type_name("N")
+      ->check(whole_number(0, 1 << 30))
+      ->capture_default_str();
+  c->add_option("-b,--batch-size", o->how.batch_tokens, "Tokens of a step")
+      ->type_name("N")
+      ->check(whole_number(1, 1 << 20))
+      ->capture_default_str();
+  c->add_flag("--print-prompts", o->print_prompts,
+              "Only write the prompts, as glossa generate takes them: {\"prompt\": TEXT} a line");
   c->add_flag("--json", o->json, "An object for each input, and one of the whole: {\"summary\": ...}");
   add_threads_option(*c);
   c->footer(
       "Examples:\n"
-      "  glossa few-shot -m MODEL -e train.jsonl --input 'a fine film' --template 'Review: {text}\\nSentiment: {label}' -k 8\n"
-      "  glossa few-shot -m MODEL -e train.jsonl -i test.jsonl --labels 0=negative 1=positive --balanced --calibrate\n"
-      "  glossa few-shot -m MODEL -i test.jsonl -k 0 --labels yes no --instruction 'Is it a question?' --json\n"
-      "  glossa few-shot -m MODEL -e sums.jsonl --input '17 + 25' --template '{text} = {label}' --generate -n 8");
+      "  glossa few-shot -m MODEL -e train.jsonl --input 'a fine film' --template 'Review: "
+      "{text}\\nSentiment: {label}' -k 8\n"
+      "  glossa few-shot -m MODEL -e train.jsonl -i test.jsonl --labels 0=negative 1=positive --balanced "
+      "--calibrate\n"
+      "  glossa few-shot -m MODEL -i test.jsonl -k 0 --labels yes no --instruction 'Is it a question?' "
+      "--json\n"
+      "  glossa few-shot -m MODEL -e sums.jsonl --input '17 + 25' --template '{text} = {label}' --generate "
+      "-n 8");
   c->callback([o] { run(*o); });
 }
 

@@ -1,5 +1,5 @@
-// few_shot_task.h -- the cases of `glossa few-shot` as its command line names them: what is read and refused before a model
-// is loaded.
+// few_shot_task.h -- the cases of `glossa few-shot` as its command line names them: what is read and refused
+// before a model is loaded.
 #pragma once
 #include <optional>
 #include <string>
@@ -12,7 +12,8 @@ namespace glossa::app {
 
 struct FewShotFlags {
   std::string examples, input, inputs;
-  std::string form = "Input: {text}\\nOutput: {label}", instruction, separator = "\\n\\n", label_field = "label";
+  std::string form = "Input: {text}\\nOutput: {label}", instruction, separator = "\\n\\n",
+              label_field = "label";
   std::vector<std::string> labels;  // VALUE or VALUE=WORDS
   std::int64_t shots = -1;          // -1: kUsualShots, or as many as there are
   std::uint64_t seed = 42;
@@ -43,7 +44,9 @@ class FewShotTask {
 
   // The examples of an input, written out: those of the run, or its own.
   const std::vector<std::string>& examples_of(std::size_t i);
-  std::uint64_t shown_their_own() const { return shown_their_own_; }  // inputs so far that were among their examples
+  std::uint64_t shown_their_own() const {
+    return shown_their_own_;
+  }  // inputs so far that were among their examples
   std::vector<std::string> labels_without_example() const;
 
  private:

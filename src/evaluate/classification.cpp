@@ -50,9 +50,15 @@ std::uint64_t Classification::most_frequent() const {
   return most;
 }
 
-double Classification::accuracy() const { return share(correct(), total()); }
-double Classification::precision(std::size_t label) const { return share(count(label, label), predicted(label)); }
-double Classification::recall(std::size_t label) const { return share(count(label, label), of_truth(label)); }
+double Classification::accuracy() const {
+  return share(correct(), total());
+}
+double Classification::precision(std::size_t label) const {
+  return share(count(label, label), predicted(label));
+}
+double Classification::recall(std::size_t label) const {
+  return share(count(label, label), of_truth(label));
+}
 double Classification::f1(std::size_t label) const {
   return share(2 * count(label, label), predicted(label) + of_truth(label));
 }

@@ -47,8 +47,10 @@ FewShotTemplate FewShotTemplate::parse(std::string_view text, std::string_view l
       form.parts_.push_back({form.field_named(name), ""});
       continue;
     }
-    check(!std::exchange(labelled, true), Code::bad_value, "template: {{{}}} occurs more than once", label_field);
-    check(!form.fields_.empty(), Code::bad_value, "template: no field stands before {{{}}}, so that nothing would be asked", label_field);
+    check(!std::exchange(labelled, true), Code::bad_value, "template: {{{}}} occurs more than once",
+          label_field);
+    check(!form.fields_.empty(), Code::bad_value,
+          "template: no field stands before {{{}}}, so that nothing would be asked", label_field);
     const std::size_t word_end = plain.find_last_not_of(" \t") + 1;
     form.spaces_ = plain.substr(word_end);
     plain.resize(word_end);
@@ -57,7 +59,8 @@ FewShotTemplate FewShotTemplate::parse(std::string_view text, std::string_view l
     form.parts_.push_back({kLabel, ""});
   }
   end_text();
-  check(labelled, Code::bad_value, "template: has no {{{}}}, the field of the answer (--label-field)", label_field);
+  check(labelled, Code::bad_value, "template: has no {{{}}}, the field of the answer (--label-field)",
+        label_field);
   return form;
 }
 
@@ -84,7 +87,9 @@ std::string FewShotTemplate::query(std::span<const std::string> values) const {
   return out;
 }
 
-std::string FewShotTemplate::completion(std::string_view label) const { return spaces_ + std::string(label); }
+std::string FewShotTemplate::completion(std::string_view label) const {
+  return spaces_ + std::string(label);
+}
 
 std::string FewShotTemplate::answer_context() const {
   const Part& last = parts_[label_part_ - 1];  // there is a field before the label
@@ -94,9 +99,10 @@ std::string FewShotTemplate::answer_context() const {
 
 namespace {
 
-// `count` of [0, size) in random order, by the first steps of a shuffle of which only what moved is kept. Numbers from
-// `counter` on are used up.
-std::vector<std::size_t> drawn(std::size_t size, std::size_t count, const Philox& random, std::uint64_t& counter) {
+// `count` of [0, size) in random order, by the first steps of a shuffle of which only what moved is kept.
+// Numbers from `counter` on are used up.
+std::vector<std::size_t> drawn(std::size_t size, std::size_t count, const Philox& random,
+                               std::uint64_t& counter) {
   std::unordered_map<std::size_t, std::size_t> moved;
   const auto at = [&](std::size_t i) {
     const auto found = moved.find(i);
@@ -113,9 +119,11 @@ std::vector<std::size_t> drawn(std::size_t size, std::size_t count, const Philox
 
 }  // namespace
 
-ExampleDraw::ExampleDraw(std::span<const std::size_t> labels, std::size_t label_count, const ExampleDrawOptions& options)
+ExampleDraw::ExampleDraw(std::span<const std::size_t> labels, std::size_t label_count,
+                         const ExampleDrawOptions& options)
     : options_(options), pools_(options.balanced ? label_count : 1) {
-  check(options.shots <= labels.size(), Code::bad_value, "{} examples are wanted, and there are {}", options.shots, labels.size());
+  check(options.shots <= labels.size(), Code::bad_value, "{} examples are wanted, and there are {}",
+        options.shots, labels.size());
   for (std::size_t i = 0; i < labels.size(); ++i) pools_[options.balanced ? labels[i] : 0].push_back(i);
 }
 
@@ -123,7 +131,8 @@ std::size_t ExampleDraw::scarce() const {
   if (!options_.balanced) return pools_.size();
   const std::size_t most = (options_.shots + pools_.size() - 1) / pools_.size();
   return static_cast<std::size_t>(
-      std::find_if(pools_.begin(), pools_.end(), [most](const auto& pool) { return pool.size() < most; }) - pools_.begin());
+      std::find_if(pools_.begin(), pools_.end(), [most](const auto& pool) { return pool.size() < most; }) -
+      pools_.begin());
 }
 
 std::vector<std::size_t> ExampleDraw::operator()(std::uint64_t draw) const {
@@ -133,15 +142,18 @@ std::vector<std::size_t> ExampleDraw::operator()(std::uint64_t draw) const {
   std::vector<std::size_t> counts(pools, each), chosen, result;
   for (const std::size_t pool : drawn(pools, more, random, counter)) ++counts[pool];
   for (std::size_t pool = 0; pool < pools; ++pool) {
-    check(counts[pool] <= pools_[pool].size(), Code::bad_value, "{} examples of a label are wanted, and there are {}",
-          counts[pool], pools_[pool].size());
-    for (const std::size_t i : drawn(pools_[pool].size(), counts[pool], random, counter)) chosen.push_back(pools_[pool][i]);
+    check(counts[pool] <= pools_[pool].size(), Code::bad_value,
+          "{} examples of a label are wanted, and there are {}", counts[pool], pools_[pool].size());
+    for (const std::size_t i : drawn(pools_[pool].size(), counts[pool], random, counter))
+      chosen.push_back(pools_[pool][i]);
   }
-  for (const std::size_t i : drawn(chosen.size(), chosen.size(), random, counter)) result.push_back(chosen[i]);
+  for (const std::size_t i : drawn(chosen.size(), chosen.size(), random, counter))
+    result.push_back(chosen[i]);
   return result;
 }
 
-FewShotPrompt few_shot_prompt(const FewShotFrame& frame, std::span<const std::string> examples, std::string_view query) {
+FewShotPrompt few_shot_prompt(const FewShotFrame& frame, std::span<const std::string> examples,
+                              std::string_view query) {
   FewShotPrompt prompt{.shots = examples.size()};
   if (!frame.instruction.empty()) prompt.text = frame.instruction + frame.separator;
   for (const std::string& example : examples) prompt.text += example, prompt.text += frame.separator;
@@ -150,8 +162,8 @@ FewShotPrompt few_shot_prompt(const FewShotFrame& frame, std::span<const std::st
   return prompt;
 }
 
-FewShotPrompt fitting_prompt(const FewShotFrame& frame, std::span<const std::string> examples, std::string_view query,
-                             const std::function<bool(const FewShotPrompt&)>& fits) {
+FewShotPrompt fitting_prompt(const FewShotFrame& frame, std::span<const std::string> examples,
+                             std::string_view query, const std::function<bool(const FewShotPrompt&)>& fits) {
   FewShotPrompt best = few_shot_prompt(frame, examples, query);
   if (examples.empty() || fits(best)) return best;
   best = few_shot_prompt(frame, {}, query);

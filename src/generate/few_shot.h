@@ -1,5 +1,6 @@
-// few_shot.h -- prompts made of examples: a task is put to a language model as some cases with their answers and one
-// without, and its weights stay what they are (Brown et al., "Language Models are Few-Shot Learners", 2020, section 2).
+// few_shot.h -- prompts made of examples: a task is put to a language model as some cases with their answers
+// and one without, and its weights stay what they are (Brown et al., "Language Models are Few-Shot Learners",
+// 2020, section 2).
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -10,7 +11,8 @@
 
 namespace glossa {
 
-// How a case is written: "Review: {text}\nSentiment: {label}". {name} stands for a field of the case, {{ and }} for braces.
+// How a case is written: "Review: {text}\nSentiment: {label}". {name} stands for a field of the case, {{ and
+// }} for braces.
 class FewShotTemplate {
  public:
   // `label_field` must occur once, after another field. Error(bad_value) names the byte.
@@ -20,10 +22,12 @@ class FewShotTemplate {
 
   // `values`: of fields(), in their order.
   std::string example(std::span<const std::string> values, std::string_view label) const;
-  // The case up to its label. Spaces before the label are the completion's: tokenizers join them to the word that follows.
+  // The case up to its label. Spaces before the label are the completion's: tokenizers join them to the word
+  // that follows.
   std::string query(std::span<const std::string> values) const;
   std::string completion(std::string_view label) const;
-  // What stands between the last field and the label, as "Sentiment:": the label's context that says nothing of the case.
+  // What stands between the last field and the label, as "Sentiment:": the label's context that says nothing
+  // of the case.
   std::string answer_context() const;
 
  private:
@@ -33,7 +37,8 @@ class FewShotTemplate {
     std::string text;
   };
   int field_named(const std::string& name);
-  void append(std::string& out, const Part& part, std::span<const std::string> values, std::string_view label) const;
+  void append(std::string& out, const Part& part, std::span<const std::string> values,
+              std::string_view label) const;
 
   std::vector<std::string> fields_;
   std::vector<Part> parts_;  // the label's among them, and before it no spaces
@@ -47,11 +52,14 @@ struct ExampleDrawOptions {
   std::uint64_t seed = 42;
 };
 
-// Which examples a prompt shows, and in which order: a function of the seed and of a number, that of the draw.
+// Which examples a prompt shows, and in which order: a function of the seed and of a number, that of the
+// draw.
 class ExampleDraw {
  public:
-  // `labels`: of each example, from 0 to `label_count`. Error(bad_value) if there are fewer examples than wanted.
-  ExampleDraw(std::span<const std::size_t> labels, std::size_t label_count, const ExampleDrawOptions& options);
+  // `labels`: of each example, from 0 to `label_count`. Error(bad_value) if there are fewer examples than
+  // wanted.
+  ExampleDraw(std::span<const std::size_t> labels, std::size_t label_count,
+              const ExampleDrawOptions& options);
   std::vector<std::size_t> operator()(std::uint64_t draw) const;
   // The label of which there are fewer examples than a balanced draw may want, or label_count.
   std::size_t scarce() const;
@@ -71,10 +79,11 @@ struct FewShotPrompt {
 struct FewShotFrame {
   std::string instruction = {}, separator = "\n\n";  // the separator follows the instruction and each example
 };
-FewShotPrompt few_shot_prompt(const FewShotFrame& frame, std::span<const std::string> examples, std::string_view query);
-// The same with as many of the examples as `fits` takes: the last ones are left out, so that what remains begins as the
-// prompts of others do. If it takes none, the prompt without examples.
-FewShotPrompt fitting_prompt(const FewShotFrame& frame, std::span<const std::string> examples, std::string_view query,
-                             const std::function<bool(const FewShotPrompt&)>& fits);
+FewShotPrompt few_shot_prompt(const FewShotFrame& frame, std::span<const std::string> examples,
+                              std::string_view query);
+// The same with as many of the examples as `fits` takes: the last ones are left out, so that what remains
+// begins as the prompts of others do. If it takes none, the prompt without examples.
+FewShotPrompt fitting_prompt(const FewShotFrame& frame, std::span<const std::string> examples,
+                             std::string_view query, const std::function<bool(const FewShotPrompt&)>& fits);
 
 }  // namespace glossa

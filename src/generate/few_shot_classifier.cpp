@@ -21,24 +21,28 @@ std::vector<double> log_softmax(std::vector<double> scores) {
 
 }  // namespace
 
-FewShotClassifier::FewShotClassifier(const CausalModel& model, const Tokenizer& tokenizer, FewShotTemplate form,
-                                     std::vector<std::string> words, FewShotOptions options)
+FewShotClassifier::FewShotClassifier(const CausalModel& model, const Tokenizer& tokenizer,
+                                     FewShotTemplate form, std::vector<std::string> words,
+                                     FewShotOptions options)
     : tokenizer_(tokenizer),
       form_(std::move(form)),
       words_(std::move(words)),
       options_(std::move(options)),
       scorer_(model, options_.batch_tokens) {
-  check(words_.size() >= 2, Code::bad_value, "{} label; there must be at least 2 to choose from", words_.size());
+  check(words_.size() >= 2, Code::bad_value, "{} label; there must be at least 2 to choose from",
+        words_.size());
   check(!options_.calibrate || options_.measure != LabelMeasure::unconditional, Code::bad_value,
-        "calibration and the unconditional measure both divide by what labels get without a case; take one of them");
+        "calibration and the unconditional measure both divide by what labels get without a case; take one "
+        "of them");
   if (options_.context <= 0) options_.context = model.longest();
-  check(options_.context <= model.longest(), Code::bad_value, "a context of {} tokens; the model has positions for {}",
-        options_.context, model.longest());
+  check(options_.context <= model.longest(), Code::bad_value,
+        "a context of {} tokens; the model has positions for {}", options_.context, model.longest());
   for (const std::string& word : words_) completions_.push_back(form_.completion(word));
   if (options_.measure != LabelMeasure::unconditional) return;
   const std::string context = form_.answer_context();
   check(!context.empty() || !tokenizer_.encode("").empty(), Code::bad_value,
-        "template: no text between the last field and the label, after which labels could be scored without a case");
+        "template: no text between the last field and the label, after which labels could be scored without "
+        "a case");
   const Completions input = completions({.text = context});
   unconditional_ = scorer_.score({&input, 1})[0];
 }
@@ -48,18 +52,22 @@ Completions FewShotClassifier::completions(const FewShotPrompt& prompt) const {
 }
 
 FewShotPrompt FewShotClassifier::prompt_of(const FewShotCase& item) const {
-  const auto tokens = [this](const FewShotPrompt& p) { return static_cast<std::int64_t>(completions(p).longest()); };
+  const auto tokens = [this](const FewShotPrompt& p) {
+    return static_cast<std::int64_t>(completions(p).longest());
+  };
   const std::string query = form_.query(item.values);
-  FewShotPrompt prompt = fitting_prompt(options_.frame, item.examples, query,
-                                        [&](const FewShotPrompt& p) { return tokens(p) <= options_.context; });
+  FewShotPrompt prompt = fitting_prompt(options_.frame, item.examples, query, [&](const FewShotPrompt& p) {
+    return tokens(p) <= options_.context;
+  });
   if (prompt.shots == 0)
     check(tokens(prompt) <= options_.context, Code::size,
-          "{}: has {} tokens with its label and without any example, and the context holds {}", item.place, tokens(prompt),
-          options_.context);
+          "{}: has {} tokens with its label and without any example, and the context holds {}", item.place,
+          tokens(prompt), options_.context);
   return prompt;
 }
 
-std::vector<double> FewShotClassifier::measured(const Completions& input, std::span<const double> sums) const {
+std::vector<double> FewShotClassifier::measured(const Completions& input,
+                                                std::span<const double> sums) const {
   std::vector<double> scores(sums.begin(), sums.end());
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (options_.measure == LabelMeasure::token) scores[i] /= static_cast<double>(input.tokens[i].size());
@@ -70,7 +78,8 @@ std::vector<double> FewShotClassifier::measured(const Completions& input, std::s
 }
 
 // Of cases that say nothing: the logarithm of the mean of their labels' probabilities.
-std::vector<double> FewShotClassifier::prior(std::span<const Completions> inputs, std::span<const std::vector<double>> sums) const {
+std::vector<double> FewShotClassifier::prior(std::span<const Completions> inputs,
+                                             std::span<const std::vector<double>> sums) const {
   std::vector<std::vector<double>> logs;
   for (std::size_t i = 0; i < inputs.size(); ++i) logs.push_back(log_softmax(measured(inputs[i], sums[i])));
   std::vector<double> mean(words_.size());
@@ -97,7 +106,8 @@ std::vector<LabelScores> FewShotClassifier::classify(std::span<const FewShotCase
       last = beginning;
       for (const std::string_view text : kContentFree) {
         const std::vector<std::string> values(form_.fields().size(), std::string(text));
-        inputs.push_back(completions({.text = beginning + form_.query(values), .beginning = beginning.size()}));
+        inputs.push_back(
+            completions({.text = beginning + form_.query(values), .beginning = beginning.size()}));
       }
     }
     inputs.push_back(completions(prompt));

@@ -1,5 +1,6 @@
-// few_shot_classifier.h -- cases sorted under labels by a language model that has seen some examples: the label whose words
-// are the likeliest to go on with the prompt, by one of the measures that the literature has.
+// few_shot_classifier.h -- cases sorted under labels by a language model that has seen some examples: the
+// label whose words are the likeliest to go on with the prompt, by one of the measures that the literature
+// has.
 #pragma once
 #include <optional>
 #include <string_view>
@@ -20,10 +21,11 @@ enum class LabelMeasure : std::uint8_t {
 struct FewShotOptions {
   FewShotFrame frame = {};
   LabelMeasure measure = LabelMeasure::sum;
-  // Probabilities are divided by those that the same prompt gives for cases that say nothing: the mean of "N/A", "[MASK]" and
-  // no text at all (Zhao et al., "Calibrate Before Use", 2021, section 5).
+  // Probabilities are divided by those that the same prompt gives for cases that say nothing: the mean of
+  // "N/A", "[MASK]" and no text at all (Zhao et al., "Calibrate Before Use", 2021, section 5).
   bool calibrate = false;
-  std::int64_t context = 0;  // tokens that a prompt and a label may have; 0: as many as the model has positions for
+  std::int64_t context =
+      0;  // tokens that a prompt and a label may have; 0: as many as the model has positions for
   std::int64_t batch_tokens = 2048;
 };
 
@@ -43,10 +45,10 @@ struct LabelScores {
 // Not thread-safe; kernels use the pool of threads.
 class FewShotClassifier {
  public:
-  // `words`: how labels are written, at least two. The model and the tokenizer must outlive this. Error(bad_value) for what
-  // does not go together.
-  FewShotClassifier(const CausalModel& model, const Tokenizer& tokenizer, FewShotTemplate form, std::vector<std::string> words,
-                    FewShotOptions options);
+  // `words`: how labels are written, at least two. The model and the tokenizer must outlive this.
+  // Error(bad_value) for what does not go together.
+  FewShotClassifier(const CausalModel& model, const Tokenizer& tokenizer, FewShotTemplate form,
+                    std::vector<std::string> words, FewShotOptions options);
   // Error(size) with its place for a case that does not fit into the context without examples.
   std::vector<LabelScores> classify(std::span<const FewShotCase> cases);
   const CompletionScorer::Counts& counts() const { return scorer_.counts(); }
@@ -55,14 +57,15 @@ class FewShotClassifier {
   Completions completions(const FewShotPrompt& prompt) const;
   FewShotPrompt prompt_of(const FewShotCase& item) const;
   std::vector<double> measured(const Completions& input, std::span<const double> sums) const;
-  std::vector<double> prior(std::span<const Completions> inputs, std::span<const std::vector<double>> sums) const;
+  std::vector<double> prior(std::span<const Completions> inputs,
+                            std::span<const std::vector<double>> sums) const;
 
   const Tokenizer& tokenizer_;
   FewShotTemplate form_;
   std::vector<std::string> words_, completions_;
   FewShotOptions options_;
   CompletionScorer scorer_;
-  std::vector<double> unconditional_;  // log-probabilities of the labels after the answer's context
+  std::vector<double> unconditional_;           // log-probabilities of the labels after the answer's context
   std::optional<std::string> prior_beginning_;  // of the prompts that the prior below was computed with
   std::vector<double> prior_;                   // logarithms
 };

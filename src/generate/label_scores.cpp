@@ -36,8 +36,10 @@ Completions completions_of(const Tokenizer& tokenizer, std::string_view prompt, 
   check(same > 0, Code::bad_value, "an empty prompt before {}, and the model has no token to begin with",
         completions.empty() ? "nothing" : quoted(completions.front()));
   result.prompt.resize(same);
-  for (auto& whole : wholes) result.tokens.emplace_back(whole.begin() + static_cast<std::ptrdiff_t>(same), whole.end());
-  result.shared = std::min(same - 1, same_beginning(tokenizer.encode(prompt.substr(0, beginning)), result.prompt));
+  for (auto& whole : wholes)
+    result.tokens.emplace_back(whole.begin() + static_cast<std::ptrdiff_t>(same), whole.end());
+  result.shared =
+      std::min(same - 1, same_beginning(tokenizer.encode(prompt.substr(0, beginning)), result.prompt));
   return result;
 }
 
@@ -86,13 +88,15 @@ void CompletionScorer::add_log_probabilities(const Tensor& hidden, std::span<con
     Backend& backend = Backend::of(hidden.device());
     backend.gather_rows(hidden, Tensor::of(rows), wanted);
     const Tensor logits = model_.logits(wanted).to(DType::f32).contiguous();
-    Tensor largest = logits.like({count, 1}), likeliest = Tensor::empty({count, 1}, DType::i32, logits.device()),
+    Tensor largest = logits.like({count, 1}),
+           likeliest = Tensor::empty({count, 1}, DType::i32, logits.device()),
            log_sums = logits.like({count});
     backend.top_k(logits, 1, largest, likeliest, log_sums);
     for (std::int64_t row = 0; begin < end; ++begin) {
       if (rows[static_cast<std::size_t>(row)] != targets[begin].row) ++row;
       const double log_sum = log_sums.data<float>()[row];
-      check(std::isfinite(log_sum), Code::nonfinite, "the model's logits are not finite numbers: the weights are damaged");
+      check(std::isfinite(log_sum), Code::nonfinite,
+            "the model's logits are not finite numbers: the weights are damaged");
       *targets[begin].sum += logits.data<float>()[row * logits.cols() + targets[begin].token] - log_sum;
     }
   }
@@ -114,22 +118,23 @@ void CompletionScorer::hold(std::span<const Token> beginning) {
   }
 }
 
-// How much of the prompt is read before the step that all of its neighbours take part in: what it shares, and of a rest that
-// is longer than a step, what is too much.
+// How much of the prompt is read before the step that all of its neighbours take part in: what it shares, and
+// of a rest that is longer than a step, what is too much.
 std::size_t CompletionScorer::beginning_of(const Completions& input) const {
   const auto piece = static_cast<std::size_t>(batch_tokens_);
   return std::max(input.shared, input.prompt.size() > piece ? input.prompt.size() - piece : 0);
 }
 
 void CompletionScorer::check_input(const Completions& input) const {
-  check(!input.prompt.empty() && input.shared < input.prompt.size(), Code::bad_value, "a prompt of {} tokens, {} of them shared",
-        input.prompt.size(), input.shared);
+  check(!input.prompt.empty() && input.shared < input.prompt.size(), Code::bad_value,
+        "a prompt of {} tokens, {} of them shared", input.prompt.size(), input.shared);
   check(static_cast<std::int64_t>(input.longest()) <= model_.longest(), Code::size,
-        "a prompt with its completion has {} tokens, and the model positions for {}", input.longest(), model_.longest());
+        "a prompt with its completion has {} tokens, and the model positions for {}", input.longest(),
+        model_.longest());
   const auto known = [this](const std::vector<Token>& tokens) {
     for (const Token token : tokens)
-      check(token >= 0 && token < model_.vocabulary(), Code::bad_value, "token {} is outside of the model's vocabulary of {}", token,
-            model_.vocabulary());
+      check(token >= 0 && token < model_.vocabulary(), Code::bad_value,
+            "token {} is outside of the model's vocabulary of {}", token, model_.vocabulary());
   };
   known(input.prompt);
   for (const auto& completion : input.tokens) {
@@ -149,7 +154,8 @@ void CompletionScorer::score_rests(std::span<const Completions> inputs, std::spa
     for (std::size_t i = 0; i < runs.size(); ++i) runs[i].past = &pasts[i];
     add_log_probabilities(hidden(runs), targets);
     for (std::size_t i = 0; i < runs.size(); ++i)
-      for (std::size_t t = pasts[i].size() - runs[i].tokens.size(); t < pasts[i].size(); ++t) cache_.release(pasts[i][t]);
+      for (std::size_t t = pasts[i].size() - runs[i].tokens.size(); t < pasts[i].size(); ++t)
+        cache_.release(pasts[i][t]);
     runs.clear(), pasts.clear(), targets.clear(), row = 0;
   };
   for (std::size_t i = 0; i < inputs.size(); ++i)
@@ -165,7 +171,8 @@ void CompletionScorer::score_rests(std::span<const Completions> inputs, std::spa
 }
 
 // Inputs whose beginning is held.
-void CompletionScorer::score_together(std::span<const Completions> inputs, std::span<std::vector<double>> sums) {
+void CompletionScorer::score_together(std::span<const Completions> inputs,
+                                      std::span<std::vector<double>> sums) {
   std::vector<Rows> rows(inputs.size(), held_rows_);
   std::vector<Run> runs;
   std::vector<Target> targets;
@@ -174,7 +181,8 @@ void CompletionScorer::score_together(std::span<const Completions> inputs, std::
     runs.push_back({std::span(inputs[i].prompt).subspan(held_.size()), &rows[i]});
     end += static_cast<std::int32_t>(runs.back().tokens.size());
     sums[i].assign(inputs[i].tokens.size(), 0);
-    for (std::size_t c = 0; c < inputs[i].tokens.size(); ++c) targets.push_back({end - 1, inputs[i].tokens[c][0], &sums[i][c]});
+    for (std::size_t c = 0; c < inputs[i].tokens.size(); ++c)
+      targets.push_back({end - 1, inputs[i].tokens[c][0], &sums[i][c]});
   }
   add_log_probabilities(hidden(runs), targets);
   score_rests(inputs, rows, sums);
@@ -194,7 +202,8 @@ std::vector<std::vector<double>> CompletionScorer::score(std::span<const Complet
     for (; last < inputs.size(); ++last) {
       const std::span<const Token> prompt = inputs[last].prompt;
       tokens += static_cast<std::int64_t>(prompt.size() - std::min(prompt.size(), held_.size()));
-      const bool alike = beginning_of(inputs[last]) == held_.size() && same_beginning(held_, prompt) == held_.size();
+      const bool alike =
+          beginning_of(inputs[last]) == held_.size() && same_beginning(held_, prompt) == held_.size();
       if (last > first && (!alike || tokens > batch_tokens_)) break;
       if (last > first) counts_.shared += held_.size();
     }

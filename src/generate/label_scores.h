@@ -1,5 +1,6 @@
-// label_scores.h -- how likely a language model holds each of some completions of a prompt: the sums of the log-probabilities
-// of their tokens. What prompts have in common, and the prompt that completions have in common, is computed once.
+// label_scores.h -- how likely a language model holds each of some completions of a prompt: the sums of the
+// log-probabilities of their tokens. What prompts have in common, and the prompt that completions have in
+// common, is computed once.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -21,9 +22,9 @@ struct Completions {
   std::size_t longest() const;  // tokens of the prompt with the longest completion
 };
 
-// Text and what follows is encoded as a whole, as a tokenizer would have met it in training. Where it joins the end of the
-// prompt to a completion, that end is scored with all of them. `beginning`: bytes of the prompt that others have too.
-// Error(bad_value) for a prompt that is no token.
+// Text and what follows is encoded as a whole, as a tokenizer would have met it in training. Where it joins
+// the end of the prompt to a completion, that end is scored with all of them. `beginning`: bytes of the
+// prompt that others have too. Error(bad_value) for a prompt that is no token.
 Completions completions_of(const Tokenizer& tokenizer, std::string_view prompt, std::size_t beginning,
                            std::span<const std::string> completions);
 
@@ -33,13 +34,14 @@ class CompletionScorer {
   // `batch_tokens`: of a step. The model must outlive this.
   CompletionScorer(const CausalModel& model, std::int64_t batch_tokens);
 
-  // In nats, for each of `inputs` and each of its completions. Those that follow each other and share their beginning are
-  // computed together, and the last beginning is kept for the next call. Error(bad_value) for a token that the model does not
-  // have, Error(size) for more tokens than it has positions for.
+  // In nats, for each of `inputs` and each of its completions. Those that follow each other and share their
+  // beginning are computed together, and the last beginning is kept for the next call. Error(bad_value) for a
+  // token that the model does not have, Error(size) for more tokens than it has positions for.
   std::vector<std::vector<double>> score(std::span<const Completions> inputs);
 
   struct Counts {
-    std::uint64_t computed = 0, shared = 0;  // tokens of prompts and completions; of prompts that were there already
+    std::uint64_t computed = 0,
+                  shared = 0;  // tokens of prompts and completions; of prompts that were there already
   };
   const Counts& counts() const { return counts_; }
   std::int64_t rows_in_use() const { return cache_.rows_in_use(); }  // of the beginning, between calls
@@ -60,7 +62,8 @@ class CompletionScorer {
   void add_log_probabilities(const Tensor& hidden, std::span<const Target> targets);
   void hold(std::span<const Token> beginning);
   void score_together(std::span<const Completions> inputs, std::span<std::vector<double>> sums);
-  void score_rests(std::span<const Completions> inputs, std::span<const Rows> prompts, std::span<std::vector<double>> sums);
+  void score_rests(std::span<const Completions> inputs, std::span<const Rows> prompts,
+                   std::span<std::vector<double>> sums);
   std::size_t beginning_of(const Completions& input) const;
   void check_input(const Completions& input) const;
 

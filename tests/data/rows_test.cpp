@@ -17,8 +17,9 @@ std::vector<TextRow> rows(std::string_view text, bool required = false) {
 }
 
 TEST(TextRows, AreTheFieldsThatAreWanted) {
-  const auto all = rows("{\"n\": 1, \"text\": \"a\\n{b}\", \"label\": true, \"more\": [1]}\r\n\n"
-                        "{\"text\": \"\", \"n\": -2.5}\n{\"text\": \"\xE4\xBD\xA0\", \"n\": false, \"label\": null}");
+  const auto all = rows(
+      "{\"n\": 1, \"text\": \"a\\n{b}\", \"label\": true, \"more\": [1]}\r\n\n"
+      "{\"text\": \"\", \"n\": -2.5}\n{\"text\": \"\xE4\xBD\xA0\", \"n\": false, \"label\": null}");
   ASSERT_EQ(all.size(), 3u);
   EXPECT_THAT(all[0].values, ElementsAre("a\n{b}", "1"));
   EXPECT_EQ(all[0].label, "true");
@@ -30,16 +31,23 @@ TEST(TextRows, AreTheFieldsThatAreWanted) {
 }
 
 TEST(TextRows, RefuseByLine) {
-  const auto refusal = [](std::string_view text, bool required = false) { return error_of([&] { rows(text, required); }); };
+  const auto refusal = [](std::string_view text, bool required = false) {
+    return error_of([&] { rows(text, required); });
+  };
   const std::string good = "{\"text\": \"a\", \"n\": 1, \"label\": \"x\"}\n";
-  EXPECT_THAT(refusal(good + "{\"txt\": \"a\", \"n\": 1}"), HasSubstr("E3301 rows: line 2: has no field \"text\"; its fields are \"n\", \"txt\""));
+  EXPECT_THAT(refusal(good + "{\"txt\": \"a\", \"n\": 1}"),
+              HasSubstr("E3301 rows: line 2: has no field \"text\"; its fields are \"n\", \"txt\""));
   EXPECT_THAT(refusal("{}"), HasSubstr("its fields are none"));
-  EXPECT_THAT(refusal(good + "{\"text\": [\"a\"], \"n\": 1}"), HasSubstr("line 2: field \"text\" is a JSON array"));
+  EXPECT_THAT(refusal(good + "{\"text\": [\"a\"], \"n\": 1}"),
+              HasSubstr("line 2: field \"text\" is a JSON array"));
   EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": null}"), HasSubstr("field \"n\" is a JSON null"));
   EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": 1}", true), HasSubstr("has no field \"label\""));
-  EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": 1, \"label\": null}", true), HasSubstr("field \"label\" is a JSON null"));
-  EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": 1, \"label\": \" \\n\"}"), HasSubstr("field \"label\" is empty"));
-  EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": 1, \"label\": {}}"), HasSubstr("field \"label\" is a JSON object"));
+  EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": 1, \"label\": null}", true),
+              HasSubstr("field \"label\" is a JSON null"));
+  EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": 1, \"label\": \" \\n\"}"),
+              HasSubstr("field \"label\" is empty"));
+  EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": 1, \"label\": {}}"),
+              HasSubstr("field \"label\" is a JSON object"));
   EXPECT_THAT(refusal("[1]"), HasSubstr("line 1: is a JSON array, and an object is wanted"));
   EXPECT_THAT(refusal(good + "{\"text\": "), HasSubstr("line 2"));
   EXPECT_THAT(refusal("{\"text\": \"\xFF\", \"n\": 1}"), HasSubstr("E3002"));

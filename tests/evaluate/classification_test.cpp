@@ -7,8 +7,13 @@ namespace {
 
 // Figures of scipy.stats.binomtest(...).proportion_ci(method="wilson").
 TEST(WilsonInterval, IsThatOfScipy) {
-  const struct { std::uint64_t successes, trials; double low, high; } cases[] = {
-      {70, 100, 0.604151454, 0.781051147}, {0, 10, 0, 0.277532800}, {10, 10, 0.722467200, 1}, {1, 2, 0.094531206, 0.905468794}};
+  const struct {
+    std::uint64_t successes, trials;
+    double low, high;
+  } cases[] = {{70, 100, 0.604151454, 0.781051147},
+               {0, 10, 0, 0.277532800},
+               {10, 10, 0.722467200, 1},
+               {1, 2, 0.094531206, 0.905468794}};
   for (const auto& c : cases) {
     const Interval found = wilson_interval(c.successes, c.trials);
     EXPECT_NEAR(found.low, c.low, 1e-8) << c.successes;

@@ -45,7 +45,9 @@ TEST(FewShotTemplate, LineFeedsBeforeTheLabelAreThePrompts) {
 }
 
 TEST(FewShotTemplate, RefusesByByte) {
-  const auto refusal = [](const char* text) { return error_of([&] { FewShotTemplate::parse(text, "label"); }); };
+  const auto refusal = [](const char* text) {
+    return error_of([&] { FewShotTemplate::parse(text, "label"); });
+  };
   EXPECT_THAT(refusal("{text} {label"), HasSubstr("byte 7"));
   EXPECT_THAT(refusal("text} {label}"), HasSubstr("byte 4"));
   EXPECT_THAT(refusal("{} {label}"), HasSubstr("byte 0"));
@@ -104,7 +106,8 @@ TEST(ExampleDraw, BalancedShowsEveryLabelAlikeOften) {
 
 TEST(ExampleDraw, RefusesMoreThanThereAre) {
   const auto all = labels();
-  EXPECT_THAT(error_of([&] { ExampleDraw(all, 3, {.shots = 41}); }), HasSubstr("41 examples are wanted, and there are 40"));
+  EXPECT_THAT(error_of([&] { ExampleDraw(all, 3, {.shots = 41}); }),
+              HasSubstr("41 examples are wanted, and there are 40"));
   const ExampleDraw scarce(all, 3, {.shots = 12, .balanced = true});
   EXPECT_EQ(scarce.scarce(), 2u);
   EXPECT_THAT(error_of([&] { scarce(0); }), HasSubstr("4 examples of a label are wanted, and there are 3"));

@@ -26,7 +26,9 @@ struct Causal {
   explicit Causal(const std::string& name)
       : weights(std::string(GLOSSA_SOURCE_DIR) + "/tests/golden/" + name + "/model.safetensors"),
         parameters({.source = [this](const std::string& n) { return weights.find(n); }, .training = false}),
-        model(make_causal_model(read_json(std::string(GLOSSA_SOURCE_DIR) + "/tests/golden/" + name + "/config.json"), name, parameters)) {}
+        model(make_causal_model(
+            read_json(std::string(GLOSSA_SOURCE_DIR) + "/tests/golden/" + name + "/config.json"), name,
+            parameters)) {}
 };
 
 // Letters, the space (26), the line feed (27), and two that are joined: " a" (28) and "ab" (29).
@@ -34,17 +36,21 @@ Tokenizer letters() {
   std::string vocabulary = R"("\u0120": 26, "\u010a": 27, "\u0120a": 28, "ab": 29, "<30>": 30)";
   for (int i = 0; i < 26; ++i) vocabulary += fmt::format(R"(, "{}": {})", static_cast<char>('a' + i), i);
   return Tokenizer::parse(
-      fmt::format(R"({{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+      fmt::format(
+          R"({{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
         "pre_tokenizer": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}},
         "post_processor": null, "decoder": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}},
         "model": {{"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
                    "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {{{}}},
-                   "merges": [["\u0120", "a"], ["a", "b"]]}}}})", vocabulary), "letters");
+                   "merges": [["\u0120", "a"], ["a", "b"]]}}}})",
+          vocabulary),
+      "letters");
 }
 
 Ids some(std::size_t length, std::int32_t first) {
   Ids ids;
-  for (std::size_t i = 0; i < length; ++i) ids.push_back(static_cast<Token>((static_cast<std::size_t>(first) + i * 7) % 31));
+  for (std::size_t i = 0; i < length; ++i)
+    ids.push_back(static_cast<Token>((static_cast<std::size_t>(first) + i * 7) % 31));
   return ids;
 }
 
@@ -91,10 +97,13 @@ TEST_P(ScorerOf, GivesWhatWholePassesGive) {
       for (std::size_t i = 0; i < inputs.size(); ++i) {
         ASSERT_EQ(found[i].size(), 3u);
         for (std::size_t l = 0; l < 3; ++l)
-          EXPECT_NEAR(found[i][l], by_whole_pass(*c.model, inputs[i].prompt, inputs[i].tokens[l]), 2e-5) << i << " " << l << " " << batch;
+          EXPECT_NEAR(found[i][l], by_whole_pass(*c.model, inputs[i].prompt, inputs[i].tokens[l]), 2e-5)
+              << i << " " << l << " " << batch;
       }
     }
-    EXPECT_LE(scorer.rows_in_use(), static_cast<std::int64_t>(inputs.back().prompt.size()));  // all but the beginning was given back
+    EXPECT_LE(
+        scorer.rows_in_use(),
+        static_cast<std::int64_t>(inputs.back().prompt.size()));  // all but the beginning was given back
   }
 }
 
@@ -132,7 +141,8 @@ TEST(CompletionScorer, RefusesWhatTheModelCannotRead) {
   const Causal c("gpt2");  // 16 positions
   CompletionScorer scorer(*c.model, 64);
   const auto refusal = [&](const Completions& input) { return error_of([&] { scorer.score({&input, 1}); }); };
-  EXPECT_THAT(refusal({.prompt = some(15, 1), .tokens = {{1, 2}}}), HasSubstr("has 17 tokens, and the model positions for 16"));
+  EXPECT_THAT(refusal({.prompt = some(15, 1), .tokens = {{1, 2}}}),
+              HasSubstr("has 17 tokens, and the model positions for 16"));
   EXPECT_EQ(refusal({.prompt = some(14, 1), .tokens = {{1, 2}}}), "");
   EXPECT_THAT(refusal({.prompt = {31}, .tokens = {{1}}}), HasSubstr("vocabulary of 31"));
   EXPECT_THAT(refusal({.prompt = {1}, .tokens = {{-1}}}), HasSubstr("token -1"));
@@ -152,7 +162,10 @@ TEST(CompletionsOf, EncodesTextAsAWhole) {
   EXPECT_THAT(across.tokens, ElementsAre(Ids{29}, (Ids{0, 2})));
   // All of the prompt is a beginning: its last token is left, after which labels are scored.
   EXPECT_EQ(completions_of(tokenizer, "xyz", 3, Texts{"b"}).shared, 2u);
-  EXPECT_THAT(error_of([&] { completions_of(tokenizer, "", 0, Texts{"b", "c"}); }), HasSubstr("an empty prompt before"));
+  EXPECT_THAT(error_of([&] {
+                completions_of(tokenizer, "", 0, Texts{"b", "c"});
+              }),
+              HasSubstr("an empty prompt before"));
   // A label that adds no token that the tokenizer knows.
   EXPECT_THAT(completions_of(tokenizer, "xy", 0, Texts{"?", "a"}).tokens, ElementsAre(Ids{24}, (Ids{24, 0})));
 }
@@ -215,12 +228,14 @@ TEST_F(Classifier, CalibratesByCasesThatSayNothing) {
     const auto p = shares(logs);
     for (std::size_t l = 0; l < 3; ++l) prior[l] += p[l] / 3;
   }
-  for (std::size_t l = 0; l < 3; ++l) sums.push_back(sum(beginning + "zebra\nis", words[l]) - std::log(prior[l]));
+  for (std::size_t l = 0; l < 3; ++l)
+    sums.push_back(sum(beginning + "zebra\nis", words[l]) - std::log(prior[l]));
   expect_near(one({.calibrate = true}, shown).probabilities, shares(sums));
 
   // The prior is that of the examples shown, whether it was there or not.
   FewShotClassifier classifier(*c.model, tokenizer, form, words, {.calibrate = true});
-  const std::vector<FewShotCase> cases{{values, shown, "1"}, {other, shown, "2"}, {values, examples, "3"}, {values, shown, "4"}};
+  const std::vector<FewShotCase> cases{
+      {values, shown, "1"}, {other, shown, "2"}, {values, examples, "3"}, {values, shown, "4"}};
   const auto all = classifier.classify(cases);
   expect_near(all[0].probabilities, shares(sums));
   expect_near(all[3].probabilities, shares(sums));
@@ -241,13 +256,18 @@ TEST_F(Classifier, LeavesExamplesOutThatDoNotFit) {
 }
 
 TEST_F(Classifier, RefusesWhatDoesNotGoTogether) {
-  const auto refusal = [&](const Texts& labels, const FewShotOptions& options, const char* text = "{text}\nis {label}") {
-    return error_of([&] { FewShotClassifier(*c.model, tokenizer, FewShotTemplate::parse(text, "label"), labels, options); });
+  const auto refusal = [&](const Texts& labels, const FewShotOptions& options,
+                           const char* text = "{text}\nis {label}") {
+    return error_of([&] {
+      FewShotClassifier(*c.model, tokenizer, FewShotTemplate::parse(text, "label"), labels, options);
+    });
   };
   EXPECT_THAT(refusal({"a"}, {}), HasSubstr("at least 2"));
-  EXPECT_THAT(refusal(words, {.measure = LabelMeasure::unconditional, .calibrate = true}), HasSubstr("take one of them"));
+  EXPECT_THAT(refusal(words, {.measure = LabelMeasure::unconditional, .calibrate = true}),
+              HasSubstr("take one of them"));
   EXPECT_THAT(refusal(words, {.context = 65}), HasSubstr("positions for 64"));
-  EXPECT_THAT(refusal(words, {.measure = LabelMeasure::unconditional}, "{text} {label}"), HasSubstr("no text between"));
+  EXPECT_THAT(refusal(words, {.measure = LabelMeasure::unconditional}, "{text} {label}"),
+              HasSubstr("no text between"));
   EXPECT_EQ(refusal(words, {}, "{text} {label}"), "");
 }
 

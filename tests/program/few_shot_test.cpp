@@ -20,11 +20,15 @@ class FewShot : public Shell {
     put_letters_model();
     std::string examples, inputs;
     for (int i = 0; i < 12; ++i)
-      examples += fmt::format("{{\"text\": \"{}\", \"label\": \"{}\"}}\n", std::string(3, static_cast<char>('a' + i)), i % 3 ? "yes" : "no");
+      examples += fmt::format("{{\"text\": \"{}\", \"label\": \"{}\"}}\n",
+                              std::string(3, static_cast<char>('a' + i)), i % 3 ? "yes" : "no");
     for (int i = 0; i < 7; ++i)
-      inputs += fmt::format("{{\"label\": \"{}\", \"text\": \"{}q\", \"more\": 1}}\n", i % 2 ? "yes" : "no", static_cast<char>('a' + i));
+      inputs += fmt::format("{{\"label\": \"{}\", \"text\": \"{}q\", \"more\": 1}}\n", i % 2 ? "yes" : "no",
+                            static_cast<char>('a' + i));
     put("examples.jsonl", examples), put("inputs.jsonl", inputs);
-    put("numbers.jsonl", "{\"text\": \"a\", \"label\": 0}\n{\"text\": \"b\", \"label\": 1}\n{\"text\": \"c\", \"label\": 1}\n");
+    put("numbers.jsonl",
+        "{\"text\": \"a\", \"label\": 0}\n{\"text\": \"b\", \"label\": 1}\n{\"text\": \"c\", \"label\": "
+        "1}\n");
     put("unlabelled.jsonl", "{\"text\": \"q\"}\n{\"text\": \"r\"}\n");
   }
   static std::vector<Json> lines(const std::string& line) {
@@ -67,7 +71,8 @@ TEST_F(FewShot, ScoresLabelsAndSumsUp) {
   EXPECT_NEAR(summary["most_frequent"].get<double>(), 4 / 7.0, 1e-9);
   EXPECT_EQ(summary["labels"]["no"]["inputs"], 4);
   const Outcome text = shell("glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 3");
-  EXPECT_THAT(text.out, AllOf(HasSubstr(fmt::format("{} of 7 right", correct)), HasSubstr("macro F1"), HasSubstr("recall")));
+  EXPECT_THAT(text.out, AllOf(HasSubstr(fmt::format("{} of 7 right", correct)), HasSubstr("macro F1"),
+                              HasSubstr("recall")));
   EXPECT_THAT(text.err, AllOf(HasSubstr("7 inputs with 3 examples"), HasSubstr("shared")));
 }
 
@@ -76,8 +81,9 @@ TEST_F(FewShot, ExamplesAreDrawnBySeed) {
   EXPECT_NE(results("-k 3"), results("-k 3 --seed 7"));
   EXPECT_NE(results("-k 3"), results("-k 3 --redraw"));
   EXPECT_EQ(results("-k 3 --redraw --balanced"), results("-k 3 --redraw --balanced --threads 1"));
-  const auto prompts = lines("glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 6 --balanced --print-prompts "
-                             "--template \"{text}: {label}\" --instruction \"Do\\\\nit.\" --separator \"\\\\t\"");
+  const auto prompts = lines(
+      "glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 6 --balanced --print-prompts "
+      "--template \"{text}: {label}\" --instruction \"Do\\\\nit.\" --separator \"\\\\t\"");
   ASSERT_EQ(prompts.size(), 7u);
   const std::string prompt = prompts[2]["prompt"];
   EXPECT_THAT(prompt, AllOf(testing::StartsWith("Do\nit.\t"), testing::EndsWith("\tcq:")));
@@ -85,14 +91,19 @@ TEST_F(FewShot, ExamplesAreDrawnBySeed) {
   int no = 0;
   for (std::size_t at = 0; (at = prompt.find(": no", at)) != std::string::npos; ++at) ++no;
   EXPECT_EQ(no, 3);
-  const auto redrawn = lines("glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 6 --redraw --print-prompts");
-  EXPECT_NE(redrawn[0]["prompt"].get<std::string>().substr(0, 60), redrawn[1]["prompt"].get<std::string>().substr(0, 60));
+  const auto redrawn =
+      lines("glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 6 --redraw --print-prompts");
+  EXPECT_NE(redrawn[0]["prompt"].get<std::string>().substr(0, 60),
+            redrawn[1]["prompt"].get<std::string>().substr(0, 60));
 }
 
 TEST_F(FewShot, EveryMeasureSaysSomethingElse) {
-  const auto p = [](const std::string& options) { return results("-k 2 " + options)[0]["probabilities"]["no"].get<double>(); };
+  const auto p = [](const std::string& options) {
+    return results("-k 2 " + options)[0]["probabilities"]["no"].get<double>();
+  };
   const double plain = p("");
-  for (const char* options : {"--normalize token", "--normalize byte", "--normalize unconditional", "--calibrate"})
+  for (const char* options :
+       {"--normalize token", "--normalize byte", "--normalize unconditional", "--calibrate"})
     EXPECT_NE(p(options), plain) << options;
   EXPECT_EQ(p("--normalize none"), plain);
 }
@@ -109,21 +120,29 @@ TEST_F(FewShot, OneInputAndInputsWithoutLabels) {
   const auto zero = lines("glossa -q few-shot -m model -i numbers.jsonl --labels 0=bad 1=good --json");
   EXPECT_EQ(zero[0]["label"], "0");
   EXPECT_EQ(zero[0]["shots"], 0);
-  EXPECT_THAT(lines("glossa few-shot -m model -e numbers.jsonl --input z --labels 0=bad 1=good --print-prompts")[0]["prompt"].get<std::string>(),
-              AllOf(HasSubstr("Output: bad"), HasSubstr("Output: good"), Not(HasSubstr("Output: 1"))));
+  EXPECT_THAT(
+      lines("glossa few-shot -m model -e numbers.jsonl --input z --labels 0=bad 1=good --print-prompts")
+          [0]["prompt"]
+              .get<std::string>(),
+      AllOf(HasSubstr("Output: bad"), HasSubstr("Output: good"), Not(HasSubstr("Output: 1"))));
 }
 
 TEST_F(FewShot, GeneratesAnswers) {
-  const auto all = lines("glossa -q few-shot -m model -e examples.jsonl -i inputs.jsonl -k 2 --generate -n 4 --json --stop zzzz");
+  const auto all = lines(
+      "glossa -q few-shot -m model -e examples.jsonl -i inputs.jsonl -k 2 --generate -n 4 --json --stop "
+      "zzzz");
   ASSERT_EQ(all.size(), 8u);
   EXPECT_TRUE(all[0]["answer"].is_string());
   EXPECT_EQ(all[0]["correct"], all[0]["answer"] == all[0]["label"]);
   EXPECT_EQ(all[7]["summary"]["labelled"], 7);
   // What the model goes on with is what `generate` says of the same prompt.
-  const std::string prompt = lines("glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 2 --print-prompts")[0]["prompt"];
+  const std::string prompt =
+      lines("glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 2 --print-prompts")[0]["prompt"];
   put("prompt", prompt);
-  EXPECT_EQ(shell("glossa -q generate -m model -f prompt -n 4 --temp 0").out, all[0]["answer"].get<std::string>() + "\n");
-  const Outcome text = shell("glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 2 --generate -n 4");
+  EXPECT_EQ(shell("glossa -q generate -m model -f prompt -n 4 --temp 0").out,
+            all[0]["answer"].get<std::string>() + "\n");
+  const Outcome text =
+      shell("glossa few-shot -m model -e examples.jsonl -i inputs.jsonl -k 2 --generate -n 4");
   EXPECT_EQ(std::count(text.out.begin(), text.out.end(), '\n'), 7);
   EXPECT_THAT(text.err, AllOf(HasSubstr("accuracy"), HasSubstr("shared")));
 }
@@ -134,8 +153,10 @@ TEST_F(FewShot, ExamplesThatDoNotFitAreLeftOutAndCounted) {
   EXPECT_THAT(o.err, HasSubstr("examples were left out of the prompts of 7 inputs"));
   std::string long_text(80, 'a');
   put("long.jsonl", "{\"text\": \"a\"}\n{\"text\": \"" + long_text + "\"}\n");
-  refused("glossa -q few-shot -m model -e examples.jsonl -i long.jsonl", 5, {"long.jsonl: line 2", "the context holds 64"});
-  refused("glossa -q few-shot -m model -e examples.jsonl -i long.jsonl --generate", 5, {"long.jsonl: line 2", "the context of 64"});
+  refused("glossa -q few-shot -m model -e examples.jsonl -i long.jsonl", 5,
+          {"long.jsonl: line 2", "the context holds 64"});
+  refused("glossa -q few-shot -m model -e examples.jsonl -i long.jsonl --generate", 5,
+          {"long.jsonl: line 2", "the context of 64"});
 }
 
 TEST_F(FewShot, NotesWhatMayNotBeMeant) {
@@ -154,15 +175,18 @@ TEST_F(FewShot, RefusesWithOneLine) {
   put("one.jsonl", "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"x\"}\n");
   put("other.jsonl", "{\"text\": \"a\", \"label\": \"yes\"}\n{\"text\": \"a\", \"label\": \"perhaps\"}\n");
   refused(run + "-e field.jsonl --input q", 3, {"field.jsonl: line 2", "no field \"text\"", "\"txt\""});
-  refused(few + "--input q --template \"{review} {label}\"", 3, {"examples.jsonl: line 1", "no field \"review\"", "\"text\""});
-  refused(few + "--input q --label-field answer --template \"{text} {answer}\"", 3, {"line 1", "no field \"answer\""});
+  refused(few + "--input q --template \"{review} {label}\"", 3,
+          {"examples.jsonl: line 1", "no field \"review\"", "\"text\""});
+  refused(few + "--input q --label-field answer --template \"{text} {answer}\"", 3,
+          {"line 1", "no field \"answer\""});
   refused(run + "-e empty.jsonl --input q", 3, {"empty.jsonl: line 2", "\"label\" is empty"});
   refused(run + "-e utf8.jsonl --input q", 3, {"utf8.jsonl", "line 2", "UTF-8"});
   refused(run + "-e nothing.jsonl --input q", 3, {"nothing.jsonl: no rows"});
   refused(run + "-e absent.jsonl --input q", 4, {"absent.jsonl"});
   refused(run + "-e one.jsonl --input q", 2, {"\"x\" is the only label"});
   refused(few + "-i other.jsonl", 3, {"other.jsonl: line 2", "\"perhaps\" is none of \"no\", \"yes\""});
-  refused(few + "--input q --labels yes maybe", 3, {"examples.jsonl: line 1", "\"no\" is none of \"yes\", \"maybe\""});
+  refused(few + "--input q --labels yes maybe", 3,
+          {"examples.jsonl: line 1", "\"no\" is none of \"yes\", \"maybe\""});
   refused(few + "--input q --labels yes \"no= \"", 2, {"--labels \"no= \""});
   refused(few + "--input q --labels yes \"\"", 2, {"--labels", "empty"});
   refused(few + "--input q --labels yes yes", 2, {"\"yes\" is listed twice"});
@@ -181,7 +205,8 @@ TEST_F(FewShot, RefusesWithOneLine) {
   refused(few + "--input q --template \"{text {label}\"", 2, {"template", "byte 0"});
   refused(few + "--input q --template \"\\\\q{text} {label}\"", 2, {"--template", "byte 0"});
   refused(few + "--input q --template \"{text}{label} {label}\"", 2, {"more than once"});
-  refused(few + "--input q --template \"{text} {text2} {label}\"", 2, {"--input gives one text", "\"text2\""});
+  refused(few + "--input q --template \"{text} {text2} {label}\"", 2,
+          {"--input gives one text", "\"text2\""});
   refused(few + "--input q --template \"{text} {label}\" --normalize unconditional", 2, {"no text between"});
   refused(few + "--input q --calibrate --normalize unconditional", 2, {"--calibrate", "unconditional"});
   refused(few + "--input q --normalize bytes", 2, {"--normalize", "bytes"});
