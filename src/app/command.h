@@ -17,6 +17,7 @@ void add_translate(CLI::App& program);
 void add_generate(CLI::App& program);
 void add_chat(CLI::App& program);
 void add_perplexity(CLI::App& program);
+void add_few_shot(CLI::App& program);
 void add_convert(CLI::App& program);
 void add_verify(CLI::App& program);
 void add_score(CLI::App& program);

@@ -130,6 +130,7 @@ int run(int argc, char** argv) {
   app::add_generate(program);
   app::add_chat(program);
   app::add_perplexity(program);
+  app::add_few_shot(program);
   app::add_convert(program);
   app::add_verify(program);
   app::add_score(program);

@@ -21,13 +21,17 @@ std::int64_t CausalStep::want() {
   return static_cast<std::int64_t>(wanted_.size()) - 1;
 }
 
+Tensor CausalStep::hidden(const CausalModel& model) const {
+  return model.hidden({.tokens = {Tensor::of(ids_), Sequences::of_lengths(counts_)},
+                       .positions = Tensor::of(positions_),
+                       .lengths = Tensor::of(lengths_),
+                       .cache = cache_,
+                       .new_rows = Tensor::of(new_rows_),
+                       .past = {Sequences::of_lengths(past_counts_), Tensor::of(past_rows_)}});
+}
+
 Tensor CausalStep::logits(const CausalModel& model) const {
-  Tensor hidden = model.hidden({.tokens = {Tensor::of(ids_), Sequences::of_lengths(counts_)},
-                                .positions = Tensor::of(positions_),
-                                .lengths = Tensor::of(lengths_),
-                                .cache = cache_,
-                                .new_rows = Tensor::of(new_rows_),
-                                .past = {Sequences::of_lengths(past_counts_), Tensor::of(past_rows_)}});
+  Tensor hidden = this->hidden(model);
   if (wanted_.empty()) return {};
   if (wanted_.size() < ids_.size()) {
     Tensor some = hidden.like({static_cast<std::int64_t>(wanted_.size()), hidden.cols()});

@@ -17,10 +17,10 @@ class CausalStep {
   void read(std::span<const std::int32_t> tokens, std::vector<std::int32_t>& rows);
   // The logits after the token read last are wanted. Their row among all that are wanted.
   std::int64_t want();
-  bool empty() const { return ids_.empty(); }
+  std::int64_t tokens() const { return static_cast<std::int64_t>(ids_.size()); }
 
-  // f32 [wanted, vocabulary]; nothing if none are.
-  Tensor logits(const CausalModel& model) const;
+  Tensor hidden(const CausalModel& model) const;  // [tokens, width], after all tokens
+  Tensor logits(const CausalModel& model) const;  // f32 [wanted, vocabulary]; nothing if none are
 
  private:
   KvCache* cache_;

@@ -137,7 +137,7 @@ Tensor Engine::logits_of(std::vector<Turn>& turns) {
     const auto known = static_cast<std::int64_t>(s->rows.size()), wanted = static_cast<std::int64_t>(s->tokens.size()) - known;
     // Prompts are cut at the same places whatever else there is to do, so that results are the same.
     const std::int64_t count = std::min(wanted, options_.batch_tokens - known % options_.batch_tokens);
-    if (count > room && !step.empty()) {
+    if (count > room && step.tokens() > 0) {
       s->guess.clear();
       continue;
     }
