@@ -288,7 +288,7 @@ void add_task_options(CLI::App& c, FewShotFlags& o) {
   c.add_option(
        "--labels", o.labels,
        "Labels to choose from, LABEL or LABEL=WORDS (how prompts write it); without it those of the examples")
-      ->type_name("LABEL...");
+      ->type_name("LABEL");
   c.add_option("-k,--shots", o.shots, "Examples in a prompt; without it 16, or all if there are fewer")
       ->type_name("N")
       ->check(whole_number(0, 1 << 20));
