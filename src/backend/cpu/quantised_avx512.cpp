@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
+#include "backend/cpu/rows.h"
 #include "hwy/base.h"
 
 HWY_PUSH_ATTRIBUTES("avx512f,avx512vl,avx512dq,avx512bw,avx512vnni,bmi2,fma")
@@ -73,19 +75,29 @@ HWY_INLINE void fetch_ahead(const char* from) {
   for (std::int64_t line = 0; line < Bytes; line += kVector) _mm_prefetch(from + kDistance + line, _MM_HINT_T0);
 }
 
+// What tiles need of the sums of rows of A, worked out once for all of them.
+struct Corrections {
+  const std::int32_t* start;  // [rows, sets of scales]: -zero times the sum of q
+  const float* shift;         // likewise, where there are minima: what they are taken away times
+};
+
 struct Tile {  // of C
   QuantisedRows a;
+  Corrections corrections;
   const char* band;
   std::int64_t panel;
+  const char* numbers;  // of the first panel's first group
+  std::int64_t stride;  // from group to group
   float* c;
   std::int64_t ldc;
   Ahead ahead;
 };
 
-// C [R, P * 16] over all groups. Whole numbers make the order of their sums free; those of floats go along k, so that a row
-// alone gives the bits of a row among others.
-template <int R, int P, BlockForm Form>
+// C [R, P * 16] over all groups, numbers being of so many bits. Whole numbers make the order of their sums free; those of
+// floats go along k, so that a row alone gives the bits of a row among others.
+template <int R, int P, int Bits, BlockForm Form>
 HWY_NOINLINE void tile(const Tile& t) {
+  constexpr std::int64_t kSets = Form.sets();
   const QuantisedRows& a = t.a;
   const std::int64_t groups = a.k / kGroupLength;
   __m512 sum[R][P];
@@ -94,8 +106,8 @@ HWY_NOINLINE void tile(const Tile& t) {
     HWY_UNROLL(4)
     for (int p = 0; p < P; ++p) sum[r][p] = _mm512_setzero_ps();
   }
-  const char* at = t.band + sizeof(BandHeader);
-  for (std::int64_t g = 0; g < groups; ++g, at += Form.group_bytes()) {
+  const char *at = t.band + sizeof(BandHeader), *panels = t.numbers;
+  for (std::int64_t g = 0; g < groups; ++g, at += Form.group_bytes(), panels += t.stride) {
     if constexpr (P == kBandPanels)
       fetch_ahead<Form.group_bytes()>(at);
     else if (t.ahead.pair)
@@ -104,15 +116,14 @@ HWY_NOINLINE void tile(const Tile& t) {
       __m512i dot[R][P];
       HWY_UNROLL(8)
       for (int r = 0; r < R; ++r) {
-        const std::int32_t* total = a.sum + (r * groups + g) * 2;
-        const __m512i start = _mm512_set1_epi32(-Form.zero * (Form.halves ? total[S] : total[0] + total[1]));
+        const __m512i start = _mm512_set1_epi32(t.corrections.start[(r * groups + g) * kSets + S]);
         HWY_UNROLL(4)
         for (int p = 0; p < P; ++p) dot[r][p] = start;
       }
       const auto multiply = [&]<int Chunk>(std::integral_constant<int, Chunk>) {
         __m512i numbers[P];
         HWY_UNROLL(4)
-        for (int p = 0; p < P; ++p) numbers[p] = numbers_of<Form.bits, Chunk>(at + Form.numbers(t.panel + p));
+        for (int p = 0; p < P; ++p) numbers[p] = numbers_of<Bits, Chunk>(panels + p * kVector * Bits);
         HWY_UNROLL(8)
         for (int r = 0; r < R; ++r) {
           const __m512i x = _mm512_set1_epi32(four_bytes(a.q + r * a.k + g * kGroupLength + Chunk * 4));
@@ -128,13 +139,10 @@ HWY_NOINLINE void tile(const Tile& t) {
         if constexpr (Form.minima) minima = sixteen_halves(at + Form.minima_at(S, t.panel + p));
         HWY_UNROLL(8)
         for (int r = 0; r < R; ++r) {
-          const float scale = a.scale[r * groups + g];
-          sum[r][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r][p]), _mm512_mul_ps(scales, _mm512_set1_ps(scale)), sum[r][p]);
-          if constexpr (Form.minima) {
-            const std::int32_t* total = a.sum + (r * groups + g) * 2;
-            const float shift = scale * static_cast<float>(Form.halves ? total[S] : total[0] + total[1]);
-            sum[r][p] = _mm512_fnmadd_ps(minima, _mm512_set1_ps(shift), sum[r][p]);
-          }
+          const __m512 by = _mm512_mul_ps(scales, _mm512_set1_ps(a.scale[r * groups + g]));
+          sum[r][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r][p]), by, sum[r][p]);
+          if constexpr (Form.minima)
+            sum[r][p] = _mm512_fnmadd_ps(minima, _mm512_set1_ps(t.corrections.shift[(r * groups + g) * kSets + S]), sum[r][p]);
         }
       }
     };
@@ -150,36 +158,78 @@ HWY_NOINLINE void tile(const Tile& t) {
   }
 }
 
-// With f(1), ... f(Most) as constants.
-template <int Most, class F>
-void with_count(std::int64_t count, F&& f) {
+// Memory of a thread.
+struct Scratch {
+  std::vector<std::int32_t> start;
+  std::vector<float> shift;
+  ScratchFloats pair;
+
+  template <BlockForm Form>
+  Corrections corrections(const QuantisedRows& a, std::int64_t rows) {
+    const std::int64_t count = rows * (a.k / kGroupLength);
+    start.resize(static_cast<std::size_t>(count * Form.sets()));
+    if constexpr (Form.minima) shift.resize(start.size());
+    for (std::int64_t g = 0; g < count; ++g)
+      for (std::int64_t s = 0; s < Form.sets(); ++s) {
+        const std::int32_t total = Form.halves ? a.sum[2 * g + s] : a.sum[2 * g] + a.sum[2 * g + 1];
+        start[g * Form.sets() + s] = -Form.zero * total;
+        if constexpr (Form.minima) shift[g * Form.sets() + s] = a.scale[g] * static_cast<float>(total);
+      }
+    return {start.data(), shift.data()};
+  }
+
+  // The numbers of a pair of panels, a byte each: group by group, panel by panel.
+  template <BlockForm Form>
+  const char* widened(const char* band, std::int64_t panel, std::int64_t groups) {
+    char* const all = reinterpret_cast<char*>(pair.get(groups * kWideGroup / static_cast<std::int64_t>(sizeof(float))));
+    const char* from = band + sizeof(BandHeader) + Form.numbers(panel);
+    for (char* to = all; to < all + groups * kWideGroup; to += kWideGroup, from += Form.group_bytes())
+      [&]<int... C>(std::integer_sequence<int, C...>) {
+        (_mm512_store_si512(to + C * kVector, numbers_of<Form.bits, C % kChunks>(from + C / kChunks * kVector * Form.bits)), ...);
+      }(std::make_integer_sequence<int, 2 * kChunks>());
+    return all;
+  }
+  static constexpr std::int64_t kWideGroup = 2 * kChunks * kVector;
+};
+
+// With f(First), ... f(Last) as constants.
+template <int First, int Last, class F>
+HWY_INLINE void with_count(std::int64_t count, F&& f) {
   [&]<int... N>(std::integer_sequence<int, N...>) {
-    (void)((count == N + 1 && (f(std::integral_constant<int, N + 1>()), true)) || ...);
-  }(std::make_integer_sequence<int, Most>());
+    (void)((count == First + N && (f(std::integral_constant<int, First + N>()), true)) || ...);
+  }(std::make_integer_sequence<int, Last - First + 1>());
 }
 
-// Up to three rows take all four panels of a band at once. More are cut into tiles of nearly as many rows each, at most 6,
-// which pass a pair of panels one after the other and fetch the next pair meanwhile.
+// Up to three rows take all four panels of a band at once. More take a pair of panels, whose numbers are made bytes first if
+// they lie in two planes, by tiles of nearly as many rows each, at most 6, which fetch the next pair meanwhile.
 template <BlockForm Form>
 void multiply_as(PairProduct p) {
   constexpr std::int64_t kFewRows = 3, kMostRows = 6;
+  constexpr bool kWidens = wider_plane(Form.bits) != Form.bits;
+  thread_local Scratch scratch;
+  const std::int64_t groups = p.a.k / kGroupLength, tiles = (p.rows + kMostRows - 1) / kMostRows;
+  const Corrections all = scratch.corrections<Form>(p.a, p.rows);
   const auto advance = [&p](std::int64_t pairs) { p.first += pairs, p.count -= pairs, p.c += pairs * kPairColumns; };
-  const std::int64_t tiles = (p.rows + kMostRows - 1) / kMostRows;
   while (p.count > 0) {
     const char* const band = p.bands + p.first / kBandPairs * p.band_bytes;
-    const std::int64_t pair = p.first % kBandPairs;
-    if (p.rows <= kFewRows && pair == 0 && p.count >= kBandPairs) {
-      with_count<kFewRows>(p.rows, [&](auto rows) { tile<rows, kBandPanels, Form>({p.a, band, 0, p.c, p.ldc, {}}); });
-      advance(kBandPairs);
+    const std::int64_t panel = p.first % kBandPairs * 2;
+    Tile t{.a = p.a, .corrections = all, .band = band, .panel = panel, .numbers = band + sizeof(BandHeader) + Form.numbers(panel),
+           .stride = Form.group_bytes(), .c = p.c, .ldc = p.ldc, .ahead = {}};
+    if (p.rows <= kFewRows) {
+      const bool whole = panel == 0 && p.count >= kBandPairs;
+      with_count<1, kFewRows>(p.rows, [&](auto rows) { whole ? tile<rows, kBandPanels, Form.bits, Form>(t) : tile<rows, 2, Form.bits, Form>(t); });
+      advance(whole ? kBandPairs : 1);
       continue;
     }
-    Ahead ahead{.pair = p.count > 1 ? p.bands + (p.first + 1) / kBandPairs * p.band_bytes + sizeof(BandHeader) : nullptr,
-                .panel = (p.first + 1) % kBandPairs * 2, .first = 0, .step = tiles};
-    for (; ahead.first < tiles; ++ahead.first) {
-      const std::int64_t row = p.rows * ahead.first / tiles, end = p.rows * (ahead.first + 1) / tiles;
-      with_count<kMostRows>(end - row, [&](auto rows) {
-        tile<rows, 2, Form>({p.a.from(row), band, pair * 2, p.c + row * p.ldc, p.ldc, ahead});
-      });
+    if constexpr (kWidens) t.numbers = scratch.widened<Form>(band, panel, groups), t.stride = Scratch::kWideGroup;
+    if (p.count > 1)
+      t.ahead = {.pair = p.bands + (p.first + 1) / kBandPairs * p.band_bytes + sizeof(BandHeader), .panel = (p.first + 1) % kBandPairs * 2,
+                 .first = 0, .step = tiles};
+    for (; t.ahead.first < tiles; ++t.ahead.first) {
+      const std::int64_t row = p.rows * t.ahead.first / tiles, end = p.rows * (t.ahead.first + 1) / tiles;
+      t.a = p.a.from(row), t.c = p.c + row * p.ldc;
+      t.corrections = {all.start + row * groups * Form.sets(), Form.minima ? all.shift + row * groups * Form.sets() : nullptr};
+      with_count<kFewRows, kMostRows>(end - row, [&](auto rows) { tile<rows, 2, kWidens ? 8 : Form.bits, Form>(t); });
     }
     advance(1);
   }
