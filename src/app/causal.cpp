@@ -9,6 +9,7 @@
 #include "app/command.h"
 #include "app/values.h"
 #include "base/unicode.h"
+#include "checkpoint/weight_types.h"
 #include "data/byte_stream.h"
 #include "hub/cache.h"
 
@@ -18,6 +19,12 @@ void add_model_options(CLI::App& command, ModelOptions& o) {
   command.add_option("-m,--model", o.model, "A model: a directory, a file of GGUF, torch.save or llama2.c, or ORG/NAME[:QUANT] of the cache (glossa pull)")->type_name("MODEL")->required();
   command.add_option("--tokenizer", o.tokenizer, "A tokenizer in the place of the model's own: a directory or a file; llama2.c's .bin too")
       ->type_name("PATH");
+  add_type_option(command, o.type, "the weights");
+}
+
+void add_type_option(CLI::App& command, std::string& type, const std::string& whose) {
+  command.add_option("--type", type, "Of " + whose + ", rounded as `glossa convert --type` does while they are loaded: " + all_gguf_file_types())
+      ->type_name("TYPE");
 }
 
 void add_length_options(CLI::App& command, std::int32_t& predict, EngineOptions& engine) {
@@ -40,7 +47,11 @@ void add_cache_options(CLI::App& c, CacheTypes& types) {
   add("--ctv,--cache-type-v", types.values, "values");
 }
 
-ModelSource open_source(const ModelOptions& o) { return open_model(model_path(o.model), {.tokenizer = o.tokenizer}); }
+ModelSource open_source(const ModelOptions& o) {
+  if (!o.type.empty()) gguf_file_type(o.type);  // whether there is such a type is said before any work
+  ModelSource source = open_model(model_path(o.model), {.tokenizer = o.tokenizer});
+  return o.type.empty() ? source : with_type(std::move(source), o.type);
+}
 
 LoadedCausalModel load_causal(const ModelOptions& o) {
   LoadedCausalModel loaded = load_causal_model(open_source(o));

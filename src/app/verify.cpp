@@ -28,7 +28,7 @@ constexpr std::string_view kText =
     "for (int i = 0; i < 10; ++i) {\n    total += values[i] * weights[i];  // a dot product\n}\n";
 
 struct Options {
-  std::string first, second, file, text;
+  std::string first, second, type, file, text;
   std::int64_t context = 512;
   double largest_difference = 0.1, mean_kl = 0.001, agreement = 0.99;
   bool json = false;
@@ -44,7 +44,7 @@ struct Findings {
 
 Findings compare(const Options& o) {
   const std::string text = !o.text.empty() ? o.text : o.file.empty() ? std::string(kText) : read_text(o.file);
-  const LoadedCausalModel a = load_causal({.model = o.first, .tokenizer = ""}), b = load_causal({.model = o.second, .tokenizer = ""});
+  const LoadedCausalModel a = load_causal({.model = o.first}), b = load_causal({.model = o.second, .type = o.type});
   const std::vector<Token> ids = a.tokenizer.encode(text), others = b.tokenizer.encode(text);
   Findings f{.first_vocabulary = a.model->vocabulary(),
              .second_vocabulary = b.model->vocabulary(),
@@ -121,6 +121,7 @@ void add_verify(CLI::App& program) {
   auto o = std::make_shared<Options>();
   c->add_option("a", o->first, "The model to compare with")->type_name("A")->required();
   c->add_option("b", o->second, "The model to compare")->type_name("B")->required();
+  add_type_option(*c, o->type, "B's weights");
   c->add_option("-f,--prompt-file", o->file,
                 "A text to compare on, plain or as .gz or .zst; - is standard input; without one a short "
                 "text that is built in")
@@ -154,6 +155,7 @@ void add_verify(CLI::App& program) {
       "--min-agreement 0.85.\n"
       "Examples:\n"
       "  glossa verify model-directory model.gguf\n"
+      "  glossa verify model-directory model-directory --type Q8_0 --max-logit-difference 10 --max-kl 0.1 --min-agreement 0.85\n"
       "  glossa verify model.gguf model-Q4_K_M.gguf --prompt-file text.txt --max-kl 0.1 "
       "--max-logit-difference 10 --min-agreement 0.85");
   c->callback([o] { run(*o); });

@@ -13,6 +13,17 @@ Backend& Backend::of(Device device) {
   return device.kind == Device::reference ? reference_backend() : cpu_backend();
 }
 
+void Backend::gemm_stacked(const Gemm& g, std::span<const Tensor> weights) {
+  std::int64_t at = 0;
+  for (const Tensor& w : weights) {
+    const std::int64_t until = at + w.size(0);
+    Tensor y = g.y.slice(1, at, until);
+    gemm({.a = g.a, .b = w, .y = y, .transpose_b = true, .bias = g.bias ? g.bias.slice(0, at, until) : Tensor(),
+          .residual = g.residual ? g.residual.slice(1, at, until) : Tensor(), .act = g.act, .bf16 = g.bf16});
+    at = until;
+  }
+}
+
 Sequences Sequences::of_lengths(const std::vector<std::int32_t>& lengths, Device device) {
   std::vector<std::int32_t> starts(lengths.size() + 1);
   std::int32_t longest = 0;

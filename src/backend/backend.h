@@ -3,6 +3,7 @@
 // whose rows are dense and evenly spaced.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -104,6 +105,9 @@ class Backend {
   virtual bool all_finite(const Tensor& x) = 0;
 
   virtual void gemm(const Gemm&) = 0;
+  // y = residual + act(a b^T + bias) with frozen weights under one another, each [n_i, k], in the place of b. One product after
+  // the other unless the device knows better.
+  virtual void gemm_stacked(const Gemm&, std::span<const Tensor> weights);
   // dz = dropout'(dy) * act'(z), for the end of a Gemm; dz may be dy. dbias [cols] += column sums of dz, if given.
   virtual void epilogue_backward(const Tensor& dy, const Tensor& z, Unary act, const Dropout&, Tensor& dz,
                                  Tensor* dbias) = 0;

@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <tuple>
+#include <optional>
 
 #include "base/error.h"
 #include "checkpoint/convert_parts.h"
-#include "checkpoint/gguf_file_type.h"
 #include "checkpoint/gguf_model.h"
 #include "checkpoint/gguf_tensors.h"
+#include "checkpoint/weight_types.h"
 
 namespace glossa {
 namespace {
@@ -57,17 +57,12 @@ class Writer {
  public:
   Writer(const ModelToWrite& model, const ConvertOptions& options, Conversion& conversion)
       : model_(model),
-        conversion_(conversion),
-        file_type_(options.type.empty() ? nullptr : &gguf_file_type(options.type)) {
-    const Json& c = model.config;
-    const bool gpt2 = c.at("model_type") == "gpt2";
-    quantised_ = {.architecture = gguf_architecture(c.at("model_type"), model.source.config_origin),
-                  .layers = c.at(gpt2 ? "n_layer" : "num_hidden_layers"),
-                  .heads = c.at(gpt2 ? "n_head" : "num_attention_heads"),
-                  .kv_heads = c.at(gpt2 ? "n_head" : "num_key_value_heads"),
-                  .tied = c.at("tie_word_embeddings")};
+        conversion_(conversion) {
+    if (!options.type.empty()) types_.emplace(options.type, model.config, model.source.config_origin);
     model.source.gguf ? from_gguf_file(*model.source.gguf) : from_hugging_face();
-    note_misfits();
+    if (!types_) return;
+    const std::vector<std::string> notes = types_->notes(model.source.path);
+    conversion_.notes.insert(conversion_.notes.end(), notes.begin(), notes.end());
   }
 
   void write(const fs::path& out) {
@@ -86,24 +81,6 @@ class Writer {
   }
 
  private:
-  DType type_of(const std::string& name, const Shape& shape) {
-    const ChosenType chosen = choose_type(*file_type_, quantised_, name, shape);
-    if (chosen.type != chosen.asked)
-      misfits_[{shape[shape.rank() - 1], chosen.asked, chosen.type}].push_back(name);
-    return chosen.type;
-  }
-
-  void note_misfits() {
-    for (const auto& [misfit, names] : misfits_) {
-      const auto& [cols, asked, type] = misfit;
-      conversion_.notes.push_back(
-          fmt::format("{}{}: rows of {} are no multiple of {}, the block of {}; {} {}", names.front(),
-                      names.size() > 1 ? fmt::format(" and {} more", names.size() - 1) : "", cols,
-                      block_of(asked).elements, type_name(asked),
-                      names.size() > 1 ? "they become" : "it becomes", type_name(type)));
-    }
-  }
-
   void add(const std::string& name, const Shape& shape, DType type, std::function<Tensor()> source) {
     tensors_.push_back({{name, shape, type}, [=, origin = model_.source.path, source = std::move(source)] {
                           return as_type(source(), type, name, origin);
@@ -123,7 +100,8 @@ class Writer {
       check(!place.name.empty(), Code::weights, "{}: GGUF files have no place for the tensor {}",
             shown(source.path), quoted(name));
       const Shape in_file = place.shape(shape);
-      const DType type = file_type_ ? type_of(place.name, in_file) : kept_type(place.name, shape, stored);
+      const DType type =
+          types_ ? types_->type_of(place.name, in_file, stored) : kept_type(place.name, shape, stored);
       if (shape.rank() > 1) elements[type] += shape.elements();
       add(place.name, in_file, type,
           [&source, place, name = name] { return to_gguf(place, source.weight(name)); });
@@ -133,7 +111,8 @@ class Writer {
     const fs::path path = source.path.has_filename() ? source.path : source.path.parent_path();
     metadata_.set("general.name", source.kind == ModelSource::Kind::directory ? path.filename().string()
                                                                               : path.stem().string());
-    metadata_.set("general.file_type", file_type_ ? file_type_->number : gguf_file_type(most->first).number);
+    metadata_.set("general.file_type",
+                  types_ ? types_->file_type().number : gguf_file_type(most->first).number);
     metadata_.set("general.quantization_version", kQuantisationVersion);
     put_vocabulary();
   }
@@ -146,8 +125,8 @@ class Writer {
 
   void from_gguf_file(const GgufFile& file) {
     metadata_ = file.metadata();
-    if (file_type_) {
-      metadata_.set("general.file_type", file_type_->number);
+    if (types_) {
+      metadata_.set("general.file_type", types_->file_type().number);
       metadata_.set("general.quantization_version", kQuantisationVersion);
     }
     if (!model_.source.own_tokenizer) {
@@ -155,34 +134,24 @@ class Writer {
         if (key.starts_with("tokenizer.ggml.")) metadata_.erase(key);
       put_vocabulary();
     }
-    bool again = false;
     for (const GgufTensorInfo& info : file.tensors()) {
       const Tensor tensor = file.tensor(info);
       const bool real = is_floating(tensor.dtype()) || is_quantised(tensor.dtype());
-      const bool changes = file_type_ && real && is_matrix(info.name, tensor.shape());
-      const DType type = changes ? type_of(info.name, tensor.shape()) : tensor.dtype();
-      again |= is_quantised(tensor.dtype()) && is_quantised(type) && type != tensor.dtype();
+      const bool changes = types_ && real && is_matrix(info.name, tensor.shape());
+      const DType type = changes ? types_->type_of(info.name, tensor.shape(), tensor.dtype()) : tensor.dtype();
       const std::function<Tensor()> make = [&file, &info] { return file.tensor(info); };
       if (real)
         add(info.name, tensor.shape(), type, make);
       else
         tensors_.push_back({{info.name, tensor.shape(), type}, make});
     }
-    if (again)
-      conversion_.notes.push_back(fmt::format(
-          "{}: weights that were rounded to blocks are rounded a second time; from the original they "
-          "would be closer",
-          shown(file.path())));
   }
 
   const ModelToWrite& model_;
   Conversion& conversion_;
-  const GgufFileType* file_type_;  // null: as they are
-  QuantisedModel quantised_;
+  std::optional<WeightTypes> types_;  // none: as they are
   GgufMetadata metadata_;
   std::vector<Made> tensors_;
-  std::map<std::tuple<std::int64_t, DType, DType>, std::vector<std::string>>
-      misfits_;  // by columns, type asked for, type taken
 };
 
 }  // namespace

@@ -60,16 +60,8 @@ Tensor linear(const Tensor& x, std::span<const Tensor> weights, const Tensor& bi
   }
   check(!bias || bias.elements() == width, Code::shape, "linear: bias {} does not fit {} outputs", bias.shape(), width);
   Tensor y = x.like({x.rows(), width});
-  std::int64_t at = 0;
-  for (const Tensor& w : weights) {
-    const std::int64_t until = at + w.size(0);
-    Tensor out = y.slice(1, at, until);
-    Backend::of(x.device()).gemm({.a = x, .b = w, .y = out, .transpose_b = true,
-                                  .bias = bias ? bias.slice(0, at, until) : Tensor(),
-                                  .residual = end.residual ? end.residual.slice(1, at, until) : Tensor(),
-                                  .act = end.act, .bf16 = bf16_products()});
-    at = until;
-  }
+  Backend::of(x.device()).gemm_stacked({.a = x, .b = Gemm::kNone, .y = y, .transpose_b = true, .bias = bias, .residual = end.residual,
+                                        .act = end.act, .bf16 = bf16_products()}, weights);
   return y;
 }
 

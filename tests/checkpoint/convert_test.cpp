@@ -1,12 +1,14 @@
 // Models written in another form are the same models, and what a form cannot hold is refused by name.
 #include <gmock/gmock.h>
 
+#include <cstring>
 #include <set>
 
 #include "checkpoint/causal_model.h"
 #include "checkpoint/convert.h"
 #include "checkpoint/gguf_file_type.h"
 #include "checkpoint/llama2c.h"
+#include "checkpoint/weight_types.h"
 #include "files.h"
 #include "models/all.h"
 #include "text/tokenizer_json.h"
@@ -60,8 +62,8 @@ class Convert : public InFolder {
                             const std::string& type = "") {
     return convert_model(open_model(from), to, {.format = format, .type = type});
   }
-  static Tensor logits(const fs::path& path) {
-    const LoadedCausalModel loaded = load_causal_model(path);
+  static Tensor logits(const fs::path& path) { return logits(load_causal_model(path)); }
+  static Tensor logits(const LoadedCausalModel& loaded) {
     const Tokens tokens{Tensor::of(std::vector<std::int32_t>{3, 1, 4, 1, 5, 9, 2, 6}),
                         Sequences::of_lengths({5, 3})};
     return loaded.model->logits(loaded.model->hidden(CausalInput::whole(tokens)));
@@ -82,6 +84,33 @@ class Convert : public InFolder {
     return message;
   }
 };
+
+// Loaded in another type, a model has the weights that the file has which was converted to it, and gives what that gives.
+TEST_F(Convert, LoadedInAnotherTypeItIsTheConvertedModel) {
+  for (const char* name : {"llama", "qwen3", "gpt2"}) {
+    const fs::path from = golden(name), plain = folder / "plain.gguf", made = folder / "made.gguf";
+    convert(from, plain, ModelFormat::gguf);
+    for (const char* type : {"q8_0", "Q4_0", "q5_1", "Q4_K_M", "f16", "bf16"}) {
+      SCOPED_TRACE(fmt::format("{} {}", name, type));
+      const Conversion c = convert(from, made, ModelFormat::gguf, type);
+      const ModelSource wanted = open_model(made);
+      for (const fs::path& path : {from, plain}) {
+        const ModelSource found = with_type(open_model(path), type);
+        for (const auto& [weight, shape, stored] : plan_of(wanted).weights) {
+          const Tensor a = found.weight(weight).contiguous(), b = wanted.weight(weight).contiguous();
+          ASSERT_EQ(a.dtype(), b.dtype()) << weight;
+          ASSERT_EQ(std::memcmp(a.raw(), b.raw(), a.bytes()), 0) << weight;
+        }
+        for (const std::string& line : found.notes) EXPECT_THAT(c.notes, Contains(line));
+      }
+      const Tensor a = logits(load_causal_model(with_type(open_model(plain), type))), b = logits(load_causal_model(wanted));
+      EXPECT_EQ(std::memcmp(a.raw(), b.raw(), a.bytes()), 0);
+      fs::remove(made);
+    }
+    fs::remove(plain);
+  }
+  EXPECT_THAT(error_of([&] { with_type(open_model(folder / "llama"), "q4_9"); }), AllOf(HasSubstr("\"q4_9\""), HasSubstr("Q4_K_M")));
+}
 
 TEST_F(Convert, ThereAndBackItIsTheSameModel) {
   for (const char* name :

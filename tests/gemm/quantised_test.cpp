@@ -76,7 +76,9 @@ TEST_P(Quantised, ProductsAreThoseOfWhatTheWeightsDecodeTo) {
     cpu::set_instruction_set(set);
     SCOPED_TRACE(cpu::name_of(set));
     for (const auto& [rows, out, in] : {std::array<std::int64_t, 3>{1, 16, 256}, {1, 200, 512}, {2, 33, 256}, {3, 64, 768}, {7, 49, 256},
-                                        {40, 100, 512}, {1, 1, 256}}) {
+                                        {40, 100, 512}, {1, 1, 256}, {4, 97, 256}, {13, 31, 256}, {32, 130, 256},
+                                                                        {1, 130, 512}, {5, 161, 288}, {2, 70, 32}}) {
+      if (in % block_of(GetParam()).elements != 0) continue;
       SCOPED_TRACE(fmt::format("{} x {} x {}", rows, in, out));
       const Tensor x = normal({rows, in}, 1), weight = normal({out, in}, 2, 0.05f).to(GetParam());
       expect_close(product(x, weight), wanted(x, weight), 0.05 * std::sqrt(static_cast<double>(in)));
@@ -96,6 +98,39 @@ TEST_P(Quantised, TheEndOfALinearLayerIsFoldedIn) {
     const double z = plain.data<float>()[i] + bias.data<float>()[i % 40];
     EXPECT_NEAR(found.data<float>()[i], z / (1 + std::exp(-z)) + onto.data<float>()[i], 1e-4 * (1 + std::fabs(z)));
   }
+}
+
+// Pairs of panels of neighbours meet within a task, and weights of other types have other forms.
+TEST_P(Quantised, WeightsUnderOneAnotherGiveWhatEachGives) {
+  for (const auto set : cpu::supported_instruction_sets()) {
+    cpu::set_instruction_set(set);
+    SCOPED_TRACE(cpu::name_of(set));
+    for (const std::int64_t rows : {1, 3, 11}) {
+      const Tensor x = normal({rows, 512}, 1), bias = normal({290}, 3), onto = normal({rows, 290}, 4);
+      const std::vector<Tensor> weights{normal({100, 512}, 5).to(GetParam()), normal({33, 512}, 6).to(DType::q8_0),
+                                        normal({17, 512}, 7).to(GetParam()), normal({140, 512}, 8).to(DType::q4_k)};
+      Tensor y = Tensor::empty({rows, 290});
+      Backend::of({Device::cpu}).gemm_stacked({.a = x, .b = Gemm::kNone, .y = y, .transpose_b = true, .bias = bias, .residual = onto,
+                                               .act = Unary::silu}, weights);
+      std::int64_t at = 0;
+      for (const Tensor& w : weights) {
+        const std::int64_t end = at + w.size(0);
+        const Tensor alone = product(x, w, bias.slice(0, at, end), onto.slice(1, at, end), Unary::silu);
+        for (std::int64_t r = 0; r < rows; ++r)
+          EXPECT_EQ(std::memcmp(y.data<float>() + r * 290 + at, alone.data<float>() + r * alone.cols(), static_cast<std::size_t>(alone.cols()) * 4), 0);
+        at = end;
+      }
+    }
+  }
+}
+
+// A refused product says what does not fit, before anything is computed.
+TEST_P(Quantised, WhatDoesNotFitIsRefused) {
+  const Tensor x = normal({2, 512}, 1);
+  Tensor y = Tensor::empty({2, 40});
+  const std::vector<Tensor> narrow{normal({40, 256}, 2).to(GetParam())}, few{normal({30, 512}, 2).to(GetParam())};
+  EXPECT_THROW(Backend::of({Device::cpu}).gemm_stacked({.a = x, .b = Gemm::kNone, .y = y, .transpose_b = true}, narrow), Error);
+  EXPECT_THROW(Backend::of({Device::cpu}).gemm_stacked({.a = x, .b = Gemm::kNone, .y = y, .transpose_b = true}, few), Error);
 }
 
 TEST_P(Quantised, BitsDependOnTheRowAlone) {

@@ -73,6 +73,21 @@ Kernel gemm_kernel(const char* what, std::int64_t m, std::int64_t n, std::int64_
   return {"gemm", what, run, bf16 ? 1e-2 : 3e-6};
 }
 
+// Three weights under one another; of block types the CPU rounds x to 8 bits.
+Kernel stacked_kernel(const char* what, DType type) {
+  const auto run = [=](const On& on) {
+    const Tensor x = on.numbers({9, 64}, 1), bias = on.numbers({62}, 2), residual = on.numbers({9, 62}, 3);
+    const std::vector<Tensor> weights{on.numbers({20, 64}, 4).to(type), on.numbers({7, 64}, 5).to(type),
+                                      on.numbers({35, 64}, 6).to(type)};
+    Tensor y = on.numbers({9, 62}, 7);
+    on.backend().gemm_stacked(
+        {.a = x, .b = Gemm::kNone, .y = y, .transpose_b = true, .bias = bias, .residual = residual, .act = Unary::silu},
+        weights);
+    return std::vector{y};
+  };
+  return {"gemm_stacked", what, run, is_quantised(type) ? 2e-2 : 3e-6};
+}
+
 Kernel activation_kernel(const char* what, Unary act, bool in_place) {
   const auto run = [=](const On& on) {
     const Tensor z = on.numbers({9, 35}, 1);
@@ -332,6 +347,9 @@ std::vector<Kernel> make_kernels() {
       gemm_kernel("no inner dimension", 5, 6, 0, false, false, false, 1),
       gemm_kernel("bf16", 33, 47, 65, false, true, false, 1, true),
       gemm_kernel("bf16, adding", 33, 47, 65, true, false, true, 1, true),
+      stacked_kernel("plain", DType::f32),
+      stacked_kernel("of 4 bits", DType::q4_1),
+      stacked_kernel("of 5 bits", DType::q5_0),
       activation_kernel("none", Unary::none, false),
       activation_kernel("relu", Unary::relu, true),
       activation_kernel("gelu", Unary::gelu, true),

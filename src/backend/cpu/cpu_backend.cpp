@@ -125,6 +125,25 @@ void fill_rows(Tensor& y, T value) {
   for (std::int64_t r = 0; r < y.rows(); ++r) std::fill_n(y.data<T>() + r * y.row_stride(), y.cols(), value);
 }
 
+// All but the weight.
+cpu::MatrixProduct product_of(const Gemm& g) {
+  const cpu::Rows a(g.a), y(g.y);
+  cpu::MatrixProduct p{.m = y.count, .n = y.cols, .k = g.transpose_a ? a.count : a.cols};
+  p.a = a.data, p.lda = a.stride, p.transpose_a = g.transpose_a;
+  p.c = y.data, p.ldc = y.stride;
+  p.add = g.add, p.alpha = g.alpha, p.bf16 = g.bf16;
+  if (g.add) return p;
+  p.bias = g.bias ? g.bias.data<float>() : nullptr;
+  p.act = g.act, p.dropout = g.dropout;
+  if (g.residual) p.residual = g.residual.data<float>(), p.ldr = g.residual.row_stride();
+  if (g.before_act) {
+    check(g.before_act->row_stride() == y.stride, Code::shape, "before_act has rows {} apart, the result {}",
+          g.before_act->row_stride(), y.stride);
+    p.before_act = g.before_act->data<float>();
+  }
+  return p;
+}
+
 class CpuBackend final : public Backend {
  public:
   CpuBackend() { cpu::instruction_set(); }  // settles what kernels are dispatched to
@@ -145,32 +164,28 @@ class CpuBackend final : public Backend {
   bool all_finite(const Tensor& x) override { return cpu::all_finite(x); }
 
   void gemm(const Gemm& g) override {
-    const cpu::Rows a(g.a), y(g.y);
-    cpu::MatrixProduct p{.m = y.count, .n = y.cols, .k = g.transpose_a ? a.count : a.cols};
-    p.a = a.data, p.lda = a.stride, p.transpose_a = g.transpose_a;
-    p.c = y.data, p.ldc = y.stride;
-    p.add = g.add, p.alpha = g.alpha, p.bf16 = g.bf16;
-    const bool blocks = is_quantised(g.b.dtype());
-    if (blocks) {
+    cpu::MatrixProduct p = product_of(g);
+    if (is_quantised(g.b.dtype())) {
       check(g.transpose_b, Code::shape, "a product with the columns of a weight of {}", name_of(g.b.dtype()));
-    } else if (g.b.storage()->frozen) {
+      const cpu::PackedBlocks* const packed = &packed_blocks(g.b);
+      return cpu::gemm_blocks(p, {&packed, 1});
+    }
+    if (g.b.storage()->frozen) {
       p.packed = &packed_form(g.b, g.transpose_b, g.bf16 && !is_narrow(g.b.dtype()));  // of 16 bits, the type decides
     } else {
       check(!is_narrow(g.b.dtype()), Code::shape, "a product with a matrix of {} that is no frozen weight", name_of(g.b.dtype()));
       const cpu::Rows b(g.b);
       p.b = b.data, p.ldb = b.stride, p.transpose_b = g.transpose_b;
     }
-    if (!g.add) {
-      p.bias = g.bias ? g.bias.data<float>() : nullptr;
-      p.act = g.act, p.dropout = g.dropout;
-      if (g.residual) p.residual = g.residual.data<float>(), p.ldr = g.residual.row_stride();
-      if (g.before_act) {
-        check(g.before_act->row_stride() == y.stride, Code::shape, "before_act has rows {} apart, the result {}",
-              g.before_act->row_stride(), y.stride);
-        p.before_act = g.before_act->data<float>();
-      }
-    }
-    blocks ? cpu::gemm_blocks(p, packed_blocks(g.b)) : cpu::gemm(p);
+    cpu::gemm(p);
+  }
+  // Of block types, so that rows of a are rounded to 8 bits once for all.
+  void gemm_stacked(const Gemm& g, std::span<const Tensor> weights) override {
+    if (!std::all_of(weights.begin(), weights.end(), [](const Tensor& w) { return is_quantised(w.dtype()); }))
+      return Backend::gemm_stacked(g, weights);
+    std::vector<const cpu::PackedBlocks*> packed;
+    for (const Tensor& w : weights) packed.push_back(&packed_blocks(w));
+    cpu::gemm_blocks(product_of(g), packed);
   }
   void epilogue_backward(const Tensor& dy, const Tensor& z, Unary act, const Dropout& mask, Tensor& dz,
                          Tensor* dbias) override {

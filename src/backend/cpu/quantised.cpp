@@ -1,6 +1,7 @@
 #include "backend/cpu/quantised.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -33,6 +34,28 @@ struct UnpackedRows {
   std::vector<std::int8_t> q;      // [16, k]
   std::vector<float> scale, min;  // [16, k / the group of the type]
 };
+
+// The numbers of a column within a group, whose first chunk belongs at `to`; memory is 0 so far.
+template <BlockForm Form>
+void pack_column(const std::int8_t* q, char* to) {
+  constexpr std::uint32_t kFour = 0x01010101;  // as many numbers of a byte as a chunk has
+  std::uint32_t chunks[kChunks];
+  std::memcpy(chunks, q, sizeof chunks);
+  // Numbers without a sign: in two's complement, adding a power of two that makes them so is an exclusive or with it.
+  if constexpr (!Form.minima)
+    for (std::uint32_t& chunk : chunks) chunk ^= Form.zero * kFour;
+  for (int bit = 0; bit < Form.bits;) {
+    const int width = wider_plane(Form.bits - bit);
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      const ChunkPlace at = place_of(width, chunk, bit);
+      std::uint32_t plane;
+      std::memcpy(&plane, to + at.vector * kVector, sizeof plane);
+      plane |= (chunks[chunk] & at.mask() * kFour) >> at.to << at.from;
+      std::memcpy(to + at.vector * kVector, &plane, sizeof plane);
+    }
+    to += width * kVector, bit += width;
+  }
+}
 
 // Packs one panel: `columns` rows of the weight, at most 16. What is missing stays 0.
 template <class Block>
@@ -69,22 +92,8 @@ void pack_panel(const char* rows, std::int64_t row_bytes, std::int64_t columns, 
         if (form.minima) min_at[column] = float16::from((all.min[from] - static_cast<float>(form.zero) * all.scale[from]) / unit).bits;
       }
     }
-    char* const numbers = group + form.numbers(panel);
-    for (std::int64_t column = 0; column < columns; ++column) {
-      std::uint32_t chunks[kChunks];  // four numbers each
-      std::memcpy(chunks, all.q.data() + column * k + g * kGroupLength, sizeof chunks);
-      // Numbers without a sign: in two's complement, adding a power of two that makes them so is an exclusive or with it.
-      if constexpr (!form.minima)
-        for (std::uint32_t& chunk : chunks) chunk = (chunk ^ static_cast<std::uint32_t>(form.zero) * 0x01010101u) & (form.bits == 8 ? ~0u : 0x0F0F0F0Fu);
-      if constexpr (form.bits == 8) {
-        for (std::int64_t chunk = 0; chunk < kChunks; ++chunk) std::memcpy(numbers + chunk * 64 + column * 4, &chunks[chunk], 4);
-      } else {
-        for (std::int64_t chunk = 0; chunk < 4; ++chunk) {
-          const std::uint32_t both = chunks[chunk] | chunks[chunk + 4] << 4;
-          std::memcpy(numbers + chunk * 64 + column * 4, &both, 4);
-        }
-      }
-    }
+    for (std::int64_t column = 0; column < columns; ++column)
+      pack_column<form>(all.q.data() + column * k + g * kGroupLength, group + form.numbers(panel) + column * 4);
   }
 }
 
@@ -96,10 +105,11 @@ class Quantised {
     numbers_.resize(static_cast<std::size_t>(p.m * p.k));
     scales_.resize(static_cast<std::size_t>(p.m * groups));
     sums_.resize(static_cast<std::size_t>(2 * p.m * groups));
+    constexpr std::int64_t kElements = 32768;  // some 5 us
     for_rows(p.m, p.k, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t r = begin; r < end; ++r)
         k.quantise(p.a + r * p.lda, p.k, numbers_.data() + r * p.k, scales_.data() + r * groups, sums_.data() + 2 * r * groups);
-    });
+    }, kElements);
     return {numbers_.data(), scales_.data(), sums_.data(), p.k};
   }
 
@@ -109,8 +119,44 @@ class Quantised {
   std::vector<std::int32_t> sums_;
 };
 
-QuantisedRows from_row(const QuantisedRows& a, std::int64_t row) {
-  return {a.q + row * a.k, a.scale + row * (a.k / kGroupLength), a.sum + row * (a.k / 16), a.k};
+// One product with weights that lie under one another: what all of its tasks know.
+struct StackedProduct {
+  const MatrixProduct& p;
+  QuantisedRows a;
+  std::span<const PackedBlocks* const> weights;
+  bool finishes;  // something follows the product
+};
+
+// Columns [from, to) of a weight, counted in pairs of panels, whose first column is `column` of the whole product.
+void multiply_columns(const StackedProduct& all, const PackedBlocks& b, std::int64_t column, std::int64_t row, std::int64_t row_end,
+                      std::int64_t from, std::int64_t to) {
+  thread_local ScratchFloats edge;
+  const MatrixProduct& p = all.p;
+  const BlockForm form = form_of(b.type);
+  const std::int64_t first = column + from * kPairColumns, columns = std::min(to * kPairColumns, b.n) - from * kPairColumns;
+  PairProduct product{.a = all.a.from(row), .rows = row_end - row, .bands = static_cast<const char*>(b.data),
+                      .band_bytes = band_bytes(b.type, b.k), .first = from, .count = columns / kPairColumns,
+                      .c = p.c + row * p.ldc + first, .ldc = p.ldc};
+  const BlockKernels& k = kernels();
+  if (product.count > 0) k.multiply(form, product);
+  if (const std::int64_t rest = columns % kPairColumns) {  // through memory of its own, not past C's edge
+    float* const c = product.c + product.count * kPairColumns;
+    product.first += product.count, product.count = 1;
+    product.c = edge.get(product.rows * kPairColumns), product.ldc = kPairColumns;
+    k.multiply(form, product);
+    for (std::int64_t r = 0; r < product.rows; ++r) std::copy_n(product.c + r * kPairColumns, rest, c + r * p.ldc);
+  }
+  if (all.finishes) kernels_for(instruction_set(), false).finish({p, row, first, row_end - row, columns});
+}
+
+std::int64_t pairs_of(const PackedBlocks& b) { return (b.n + kPairColumns - 1) / kPairColumns; }
+
+// How many tasks the columns are cut into: some microseconds each, of arithmetic or of reading the weights.
+std::int64_t column_parts(const MatrixProduct& p, std::int64_t row_parts, std::int64_t pairs, std::int64_t bytes) {
+  constexpr std::int64_t kTaskProducts = 3 << 20, kTaskBytes = 64 << 10, kMost = 64;
+  const std::int64_t wanted = std::max(p.m * p.k * pairs * kPairColumns / kTaskProducts, bytes / kTaskBytes) / row_parts;
+  // A power of two: two, four or eight threads find equal shares.
+  return std::min(pairs, static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::clamp<std::int64_t>(wanted, 1, kMost)))));
 }
 
 }  // namespace
@@ -136,41 +182,32 @@ void pack_blocks(const void* rows, std::int64_t row_bytes, DType type, std::int6
   });
 }
 
-void gemm_blocks(const MatrixProduct& p, const PackedBlocks& b) {
-  check(b.k == p.k && b.n == p.n && !p.transpose_a && !p.add && p.alpha == 1, Code::shape,
-        "a product of [{}, {}] with a weight of {} [{}, {}] is not one that quantised kernels know", p.m, p.k, name_of(b.type), b.n, b.k);
+void gemm_blocks(const MatrixProduct& p, std::span<const PackedBlocks* const> weights) {
+  std::int64_t columns = 0, pairs = 0, bytes = 0;
+  for (const PackedBlocks* b : weights) {
+    check(b->k == p.k, Code::shape, "rows of {} elements with a weight of {} [{}, {}]", p.k, name_of(b->type), b->n, b->k);
+    columns += b->n, pairs += pairs_of(*b), bytes += bands_of(b->n) * band_bytes(b->type, b->k);
+  }
+  check(columns == p.n && !p.transpose_a && !p.add && p.alpha == 1, Code::shape,
+        "a product of [{}, {}] with {} rows of quantised weights is not one that their kernels know", p.m, p.n, columns);
   if (p.m == 0 || p.n == 0) return;
-  const BlockKernels& k = kernels();
-  const Kernels& epilogue = kernels_for(instruction_set(), false);
-  const bool finishes = p.bias || p.before_act || p.residual || p.act != Unary::none || p.dropout;
   thread_local Quantised quantised;
-  const QuantisedRows a = quantised.rows(p, k);
-  const BlockForm form = form_of(b.type);
-  const std::int64_t bytes = band_bytes(b.type, b.k), bands = bands_of(p.n);
+  const StackedProduct all{p, quantised.rows(p, kernels()), weights,
+                           p.bias || p.before_act || p.residual || p.act != Unary::none || p.dropout};
   // Rows whose numbers stay in half of the L2 cache while all panels of a task pass.
-  const std::int64_t most = std::max<std::int64_t>(static_cast<std::int64_t>(l2_cache_bytes()) / 2 / p.k / 6 * 6, 6);
-  const std::int64_t row_parts = (p.m + most - 1) / most;
-  const std::int64_t work = p.m * p.k * kBandColumns;
-  const std::int64_t wanted = std::clamp<std::int64_t>(work * bands / (1 << 20), 1, 64);
-  const std::int64_t column_parts = std::min(bands, std::max<std::int64_t>(1, wanted / row_parts));
-  parallel_tasks(row_parts * column_parts, [&](std::int64_t task) {
-    thread_local ScratchFloats edge;
-    const std::int64_t i = task / column_parts, j = task % column_parts;
+  const std::int64_t most = std::max<std::int64_t>(static_cast<std::int64_t>(l2_cache_bytes()) / 2 / p.k, 6);
+  const std::int64_t row_parts = (p.m + most - 1) / most, parts = column_parts(p, row_parts, pairs, bytes);
+  parallel_tasks(row_parts * parts, [&](std::int64_t task) {
+    const std::int64_t i = task / parts, j = task % parts;
     const std::int64_t row = p.m * i / row_parts, row_end = p.m * (i + 1) / row_parts;
-    const std::int64_t from = bands * j / column_parts, to = bands * (j + 1) / column_parts;
-    const std::int64_t column = from * kBandColumns, columns = std::min(to * kBandColumns, p.n) - column;
-    PanelProduct product{.a = from_row(a, row), .rows = row_end - row, .bands = static_cast<const char*>(b.data) + from * bytes,
-                         .band_bytes = bytes, .first = 0, .count = columns / kColumns, .c = p.c + row * p.ldc + column, .ldc = p.ldc};
-    if (product.count > 0) k.multiply(form, product);
-    if (const std::int64_t rest = columns % kColumns) {  // through memory of its own, not past C's edge
-      const std::int64_t first = product.count * kColumns;
-      product.first = product.count, product.count = 1;
-      product.c = edge.get(product.rows * kColumns), product.ldc = kColumns;
-      k.multiply(form, product);
-      for (std::int64_t r = 0; r < product.rows; ++r)
-        std::copy_n(product.c + r * kColumns, rest, p.c + (row + r) * p.ldc + column + first);
+    // Longer ones first, so that the last to be taken are short.
+    const auto begin_of = [&](std::int64_t part) { return pairs / parts * part + std::min(part, pairs % parts); };
+    std::int64_t column = 0, pair = 0;  // the weight's first
+    for (const PackedBlocks* b : weights) {
+      const std::int64_t from = std::max<std::int64_t>(begin_of(j) - pair, 0), to = std::min(begin_of(j + 1) - pair, pairs_of(*b));
+      if (from < to) multiply_columns(all, *b, column, row, row_end, from, to);
+      column += b->n, pair += pairs_of(*b);
     }
-    if (finishes) epilogue.finish({p, row, column, row_end - row, columns});
   });
 }
 

@@ -23,74 +23,87 @@ std::int32_t four_bytes(const std::int8_t* from) {
   return x;
 }
 
+// A chunk's bits of the plane at `plane`, where they belong within the number; those of others are there too.
+template <ChunkPlace At>
+HWY_INLINE __m256i moved(const char* plane) {
+  const __m256i x = load(plane + At.vector * kVector);
+  if constexpr (At.from > At.to) return _mm256_srli_epi16(x, At.from - At.to);
+  if constexpr (At.from < At.to) return _mm256_slli_epi16(x, At.to - At.from);
+  return x;
+}
+
+// Of eight columns; those of 8 bits with a sign, which their zero of 128 stands for.
+template <int Bits, int Chunk>
+HWY_INLINE __m256i numbers_of(const char* half_panel) {
+  if constexpr (Bits == 8) return _mm256_xor_si256(load(half_panel + Chunk * kVector), _mm256_set1_epi8(-128));
+  constexpr int kWide = wider_plane(Bits), kNarrow = Bits - kWide;
+  constexpr ChunkPlace kFirst = place_of(kWide, Chunk, 0);
+  const __m256i x = _mm256_and_si256(moved<kFirst>(half_panel), _mm256_set1_epi8(static_cast<char>(kFirst.mask())));
+  if constexpr (kNarrow == 0) return x;
+  constexpr ChunkPlace kSecond = place_of(kNarrow > 0 ? kNarrow : 1, Chunk, kWide);
+  const __m256i upper = moved<kSecond>(half_panel + kWide * kVector);
+  return _mm256_or_si256(x, _mm256_and_si256(upper, _mm256_set1_epi8(static_cast<char>(kSecond.mask()))));
+}
+
 // C [R, P * 16] over all groups, a panel as two vectors of 8 columns. Pairs of products must fit into 16 bits: numbers of at
 // most 7 bits do without a sign (127 * 127 * 2), those of 8 bits are taken as a size and a sign that goes to the other
 // factor.
-template <int R, int P, int Bits, bool Halves, bool Minima>
-HWY_NOINLINE void tile(const QuantisedRows& a, const char* band, std::int64_t panel, int zero, float* c, std::int64_t ldc) {
-  constexpr BlockForm kForm{Bits, 0, Halves, Minima};
-  constexpr bool kSigned = Bits == 8 && !Minima;  // zero is 128
+template <int R, int P, BlockForm Form>
+HWY_NOINLINE void tile(const QuantisedRows& a, const char* band, std::int64_t panel, float* c, std::int64_t ldc) {
+  constexpr bool kSigned = Form.bits == 8;
   const std::int64_t groups = a.k / kGroupLength;
-  const __m256i low = _mm256_set1_epi8(15), sign = _mm256_set1_epi8(-128), ones = _mm256_set1_epi16(1);
+  const __m256i ones = _mm256_set1_epi16(1);
   __m256 sum[R][P][2];
   HWY_UNROLL(8)
   for (int r = 0; r < R; ++r)
     for (int p = 0; p < P; ++p) sum[r][p][0] = sum[r][p][1] = _mm256_setzero_ps();
   const char* at = band + sizeof(BandHeader);
-  for (std::int64_t g = 0; g < groups; ++g, at += kForm.group_bytes()) {
-    HWY_UNROLL(4)
-    for (int p = 0; p < P; ++p) {
-      const char* const number = at + kForm.numbers(panel + p);
-      for (int s = 0; s < kForm.sets(); ++s) {
-        __m256i dot[R][2];
-        HWY_UNROLL(8)
-        for (int r = 0; r < R; ++r) {
-          const std::int32_t* total = a.sum + (r * groups + g) * 2;
-          const int start = kSigned ? 0 : -zero * (Halves ? total[s] : total[0] + total[1]);
-          dot[r][0] = dot[r][1] = _mm256_set1_epi32(start);
-        }
-        const auto multiply = [&](int chunk, __m256i left, __m256i right) {
-          if constexpr (kSigned) left = _mm256_xor_si256(left, sign), right = _mm256_xor_si256(right, sign);
-          __m256i size_left = left, size_right = right;
-          if constexpr (kSigned) size_left = _mm256_abs_epi8(left), size_right = _mm256_abs_epi8(right);
-          HWY_UNROLL(8)
-          for (int r = 0; r < R; ++r) {
-            const __m256i x = _mm256_set1_epi32(four_bytes(a.q + r * a.k + g * kGroupLength + chunk * 4));
-            const __m256i x_left = kSigned ? _mm256_sign_epi8(x, left) : x, x_right = kSigned ? _mm256_sign_epi8(x, right) : x;
-            dot[r][0] = _mm256_add_epi32(dot[r][0], _mm256_madd_epi16(_mm256_maddubs_epi16(size_left, x_left), ones));
-            dot[r][1] = _mm256_add_epi32(dot[r][1], _mm256_madd_epi16(_mm256_maddubs_epi16(size_right, x_right), ones));
-          }
-        };
-        if constexpr (Bits == 8) {
-          HWY_UNROLL(8)
-          for (int chunk = s * 4; chunk < (Halves ? s * 4 + 4 : 8); ++chunk)
-            multiply(chunk, load(number + chunk * 64), load(number + chunk * 64 + 32));
-        } else {
-          HWY_UNROLL(4)
-          for (int chunk = 0; chunk < 4; ++chunk) {
-            const __m256i left = load(number + chunk * 64), right = load(number + chunk * 64 + 32);
-            multiply(chunk, _mm256_and_si256(left, low), _mm256_and_si256(right, low));
-            multiply(chunk + 4, _mm256_and_si256(_mm256_srli_epi16(left, 4), low), _mm256_and_si256(_mm256_srli_epi16(right, 4), low));
-          }
-        }
+  for (std::int64_t g = 0; g < groups; ++g, at += Form.group_bytes()) {
+    const auto set = [&]<int S, int... C>(int p, std::integral_constant<int, S>, std::integer_sequence<int, C...>) {
+      const char* const number = at + Form.numbers(panel + p);
+      __m256i dot[R][2];
+      HWY_UNROLL(8)
+      for (int r = 0; r < R; ++r) {
+        const std::int32_t* total = a.sum + (r * groups + g) * 2;
+        dot[r][0] = dot[r][1] = _mm256_set1_epi32(kSigned ? 0 : -Form.zero * (Form.halves ? total[S] : total[0] + total[1]));
+      }
+      const auto multiply = [&]<int Chunk>(std::integral_constant<int, Chunk>) {
         HWY_UNROLL(2)
         for (int half = 0; half < 2; ++half) {
-          const __m256 scales = eight_halves(at + kForm.scales(s, panel + p) + half * 16);
-          __m256 minima = _mm256_setzero_ps();
-          if constexpr (Minima) minima = eight_halves(at + kForm.minima_at(s, panel + p) + half * 16);
+          const __m256i numbers = numbers_of<Form.bits, Chunk>(number + half * 32);
+          const __m256i size = kSigned ? _mm256_abs_epi8(numbers) : numbers;
           HWY_UNROLL(8)
           for (int r = 0; r < R; ++r) {
-            const float scale = a.scale[r * groups + g];
-            __m256& into = sum[r][p][half];
-            into = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r][half]), _mm256_mul_ps(scales, _mm256_set1_ps(scale)), into);
-            if constexpr (Minima) {
-              const std::int32_t* total = a.sum + (r * groups + g) * 2;
-              const float shift = scale * static_cast<float>(Halves ? total[s] : total[0] + total[1]);
-              into = _mm256_fnmadd_ps(minima, _mm256_set1_ps(shift), into);
-            }
+            const __m256i x = _mm256_set1_epi32(four_bytes(a.q + r * a.k + g * kGroupLength + Chunk * 4));
+            const __m256i pairs = _mm256_maddubs_epi16(size, kSigned ? _mm256_sign_epi8(x, numbers) : x);
+            dot[r][half] = _mm256_add_epi32(dot[r][half], _mm256_madd_epi16(pairs, ones));
+          }
+        }
+      };
+      (multiply(std::integral_constant<int, C + S * 4>()), ...);
+      HWY_UNROLL(2)
+      for (int half = 0; half < 2; ++half) {
+        const __m256 scales = eight_halves(at + Form.scales(S, panel + p) + half * 16);
+        __m256 minima = _mm256_setzero_ps();
+        if constexpr (Form.minima) minima = eight_halves(at + Form.minima_at(S, panel + p) + half * 16);
+        HWY_UNROLL(8)
+        for (int r = 0; r < R; ++r) {
+          const float scale = a.scale[r * groups + g];
+          __m256& into = sum[r][p][half];
+          into = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r][half]), _mm256_mul_ps(scales, _mm256_set1_ps(scale)), into);
+          if constexpr (Form.minima) {
+            const std::int32_t* total = a.sum + (r * groups + g) * 2;
+            const float shift = scale * static_cast<float>(Form.halves ? total[S] : total[0] + total[1]);
+            into = _mm256_fnmadd_ps(minima, _mm256_set1_ps(shift), into);
           }
         }
       }
+    };
+    using Chunks = std::make_integer_sequence<int, Form.halves ? 4 : 8>;
+    HWY_UNROLL(4)
+    for (int p = 0; p < P; ++p) {
+      set(p, std::integral_constant<int, 0>(), Chunks());
+      if constexpr (Form.halves) set(p, std::integral_constant<int, 1>(), Chunks());
     }
   }
   HWY_UNROLL(4)
@@ -104,31 +117,36 @@ HWY_NOINLINE void tile(const QuantisedRows& a, const char* band, std::int64_t pa
   }
 }
 
-template <int Bits, bool Halves, bool Minima>
-void multiply_as(const BlockForm& form, PanelProduct p) {
-  constexpr int kMost = 3;
-  const std::int64_t groups = p.a.k / kGroupLength;
-  const auto tile_of = [&]<int R, int P>(std::integral_constant<int, R>, std::integral_constant<int, P>, std::int64_t row) {
-    tile<R, P, Bits, Halves, Minima>({p.a.q + row * p.a.k, p.a.scale + row * groups, p.a.sum + row * groups * 2, p.a.k},
-                                     p.bands + p.first / kBandPanels * p.band_bytes, p.first % kBandPanels, form.zero,
-                                     p.c + row * p.ldc, p.ldc);
-  };
-  constexpr std::integral_constant<int, 1> kOne;
-  const auto advance = [&p](std::int64_t panels) { p.count -= panels, p.first += panels, p.c += panels * kColumns; };
-  if (p.rows == 1)
-    for (; p.count >= kBandPanels; advance(kBandPanels)) tile_of(kOne, std::integral_constant<int, kBandPanels>(), 0);
-  for (; p.count > 0; advance(1)) {
-    std::int64_t row = 0;
-    for (; row + kMost <= p.rows; row += kMost) tile_of(std::integral_constant<int, kMost>(), kOne, row);
-    if (p.rows - row == 2) tile_of(std::integral_constant<int, 2>(), kOne, row);
-    if (p.rows - row == 1) tile_of(kOne, kOne, row);
+// One row takes all four panels of a band at once; more are cut into tiles of one panel and nearly as many rows each.
+template <BlockForm Form>
+void multiply_as(PairProduct p) {
+  constexpr std::int64_t kMostRows = 3;
+  const std::int64_t tiles = (p.rows + kMostRows - 1) / kMostRows;
+  while (p.count > 0) {
+    const char* const band = p.bands + p.first / kBandPairs * p.band_bytes;
+    const std::int64_t panel = p.first % kBandPairs * 2;
+    std::int64_t done = 1;
+    if (p.rows == 1 && panel == 0 && p.count >= kBandPairs) {
+      tile<1, kBandPanels, Form>(p.a, band, 0, p.c, p.ldc);
+      done = kBandPairs;
+    } else {
+      for (std::int64_t side = 0; side < 2; ++side)
+        for (std::int64_t t = 0; t < tiles; ++t) {
+          const std::int64_t row = p.rows * t / tiles;
+          float* const c = p.c + row * p.ldc + side * kColumns;
+          switch (p.rows * (t + 1) / tiles - row) {
+            case 1: tile<1, 1, Form>(p.a.from(row), band, panel + side, c, p.ldc); break;
+            case 2: tile<2, 1, Form>(p.a.from(row), band, panel + side, c, p.ldc); break;
+            default: tile<kMostRows, 1, Form>(p.a.from(row), band, panel + side, c, p.ldc);
+          }
+        }
+    }
+    p.first += done, p.count -= done, p.c += done * kPairColumns;
   }
 }
 
-void multiply(const BlockForm& form, const PanelProduct& p) {
-  if (form.bits == 4) return form.minima ? multiply_as<4, false, true>(form, p) : multiply_as<4, false, false>(form, p);
-  if (form.halves) return form.minima ? multiply_as<8, true, true>(form, p) : multiply_as<8, true, false>(form, p);
-  form.minima ? multiply_as<8, false, true>(form, p) : multiply_as<8, false, false>(form, p);
+void multiply(const BlockForm& form, const PairProduct& p) {
+  with_form(form, [&]<BlockForm Form>() { multiply_as<Form>(p); });
 }
 
 void quantise(const float* x, std::int64_t k, std::int8_t* q, float* scale, std::int32_t* sum) {

@@ -25,10 +25,13 @@ struct Rows {
 // About 10 us of a memory-bound kernel: less is not worth another thread's attention.
 constexpr std::int64_t kTaskElements = 16384;
 
-// Calls f(begin, end) for ranges of rows, each of about `elements` elements.
+// Calls f(begin, end) for ranges of rows, each of about `elements` elements: of nearly as many rows each, so that threads end
+// together where there are few.
 template <class F>
 void for_rows(std::int64_t count, std::int64_t cols, F&& f, std::int64_t elements = kTaskElements) {
-  parallel_for(count, std::max<std::int64_t>(elements / std::max<std::int64_t>(cols, 1), 1), std::forward<F>(f));
+  if (count <= 0) return;
+  const std::int64_t most = std::max<std::int64_t>(elements / std::max<std::int64_t>(cols, 1), 1), parts = (count + most - 1) / most;
+  parallel_tasks(parts, [&](std::int64_t part) { f(count * part / parts, count * (part + 1) / parts); });
 }
 
 // Memory of one thread that only grows, aligned to a cache line.
