@@ -117,7 +117,9 @@ class Maker {
     std::vector<AddedToken> tokens;
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
       const std::int32_t type = type_of(i);
-      const bool special = type == gguf_token_type::control || type == gguf_token_type::unknown;
+      // Other unknown ones are rows of the embedding that have no token.
+      const bool special = type == gguf_token_type::control ||
+                           (type == gguf_token_type::unknown && from_.tokens[i] == parts_.special_tokens.unk);
       if (special || type == gguf_token_type::user_defined)
         tokens.push_back(
             {.id = static_cast<Token>(i), .content = text_of(i), .normalized = false, .special = special});
