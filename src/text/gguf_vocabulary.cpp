@@ -67,7 +67,8 @@ class Maker {
     if (text.empty()) return fmt::format("[EMPTY_{}]", i);
     if (!is_run_of_spaces(i)) return std::string(text);
     std::string marks;
-    for (std::size_t at = 0; at < text.size(); at += text[at] == ' ' ? 1 : kWordMark.size()) marks += kWordMark;
+    for (std::size_t at = 0; at < text.size(); at += text[at] == ' ' ? 1 : kWordMark.size())
+      marks += kWordMark;
     return marks;
   }
 
@@ -140,8 +141,8 @@ class Maker {
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
       const std::string text = text_of(i);
       if (made.add(text) < 0)
-        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin, made.find(text), i,
-             quoted(text));
+        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin,
+             made.find(text), i, quoted(text));
     }
     return made;
   }
