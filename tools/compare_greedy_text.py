@@ -25,6 +25,8 @@ PROMPTS = [
     "def fibonacci(n):\n    \"\"\"Return the n-th Fibonacci number.\"\"\"\n", "#include <stdio.h>\n\nint main(void) {\n", "SELECT name, COUNT(*) FROM",
     "for (int i = 0; i < n; ++i) {\n", "import numpy as np\n\n# Multiply two matrices\n"]
 
+WITHIN = -1  # in the place of a token of llama.cpp, whose text differs within a character
+
 
 def ours(glossa, model, tokens, folder, threads):
     file = folder / "prompts.jsonl"
@@ -35,9 +37,9 @@ def ours(glossa, model, tokens, folder, threads):
 
 
 def llama(folder, model, prompt, tokens, threads):
-    out = subprocess.run([folder / "llama-completion", "-m", model, "-p", prompt, "-n", str(tokens), "--temp", "0", "--ignore-eos", "-no-cnv",
+    out = subprocess.run([folder / "llama-completion", "-m", model, "-p", prompt, "-n", str(tokens), "--temp", "0", "-no-cnv",
                           "--no-display-prompt", "--no-warmup", "--special", "-t", str(threads)], check=True, stdin=subprocess.DEVNULL, capture_output=True).stdout
-    return out.decode("utf-8", "replace").removesuffix("\n\n").removesuffix("\n")
+    return out.decode("utf-8", "replace").removesuffix("\n\n").removesuffix("\n").removesuffix(" [end of text]")
 
 
 def ids_of(glossa, model, texts, *more):
@@ -77,18 +79,27 @@ class Comparison:
         at = first_difference(expected, found)
         self.same[program] = (same + (at is None), count + 1)
         if at is not None:
-            tokens = text_of(self.a.glossa, self.model, [[expected[at]], [found[at]]])
-            margin = float(logits[at][expected[at]] - logits[at][found[at]])
-            print(f"| {json.dumps(prompt[:28], ensure_ascii=False)} | {program} | {at} | {tokens[0]!r} | {tokens[1]!r} | {margin:.3f} |", flush=True)
+            its = text_of(self.a.glossa, self.model, [[expected[at]]])[0]
+            if found[at] == WITHIN:  # the likeliest other token is the least that was passed over
+                name, logit = "a part of a character", logits[at].topk(2).values[1]
+            else:
+                name, logit = repr(text_of(self.a.glossa, self.model, [[found[at]]])[0]), logits[at][found[at]]
+            margin = float(logits[at][expected[at]] - logit)
+            print(f"| {json.dumps(prompt[:28], ensure_ascii=False)} | {program} | {at} | {its!r} | {name} | {margin:.3f} |", flush=True)
 
-    def of_text(self, expected, text):
-        """llama.cpp gives a text: the tokens of ours up to where it differs, then those of the rest of it."""
+    def of_text(self, expected, logits, text):
+        """llama.cpp gives a text: the tokens of ours up to where it differs, then the first of those of the rest of it."""
         texts = text_of(self.a.glossa, self.model, [expected[:n] for n in range(len(expected) + 1)])
-        longest = max(n for n, t in enumerate(texts) if text.startswith(t.rstrip("\ufffd")))
+        whole = [t.rstrip("\ufffd") for t in texts]
+        longest = max(n for n, t in enumerate(whole) if text.startswith(t))
         if longest == len(expected) or texts[-1].startswith(text.rstrip("\ufffd")):
             return expected
-        rest = text[len(texts[longest]):] if text.startswith(texts[longest]) else ""
-        return expected[:longest] + (ids_of(self.a.glossa, self.model, [rest], "--no-special")[0] or [-1])[:1]
+        if text.startswith(texts[longest]) and (rest := text[len(texts[longest]):]) and not rest.startswith("\ufffd"):
+            return expected[:longest] + ids_of(self.a.glossa, self.model, [rest], "--no-special")[0][:1]
+        # Within a character: at one of its tokens, most likely where two were most alike.
+        margin = lambda n: float(logits[n].topk(2).values.diff().abs())
+        at = min((n for n in range(longest + 1) if whole[n] == whole[longest]), key=margin)
+        return expected[:at] + [WITHIN]
 
 
 def compare(a, gguf):
@@ -106,7 +117,7 @@ def compare(a, gguf):
             expected, logits = greedy(model, prompts[i], a.tokens)
             for program, found in programs.items():
                 c.report(program, prompt, expected, logits, found[i])
-            c.report("llama.cpp", prompt, expected, logits, c.of_text(expected, llama(a.llama, gguf, prompt, a.tokens, a.threads)))
+            c.report("llama.cpp", prompt, expected, logits, c.of_text(expected, logits, llama(a.llama, gguf, prompt, a.tokens, a.threads)))
     for program, (same, count) in c.same.items():
         print(f"\n{program}: {same} of {count} texts are transformers'", flush=True)
     return not a.f32 or c.same["glossa, f32"][0] == len(PROMPTS)

@@ -58,6 +58,10 @@ ModelSource with_type(ModelSource source, std::string_view type) {
     if (is_matrix(place.name, in_file)) chosen->emplace(name, types.type_of(place.name, in_file, stored));
   }
   for (std::string& line : types.notes(source.path)) source.notes.push_back(std::move(line));
+  source.type_of = [chosen, stored = source.type_of](const std::string& name) {
+    const auto found = chosen->find(name);
+    return found == chosen->end() ? stored(name) : std::optional(found->second);
+  };
   source.weight = [config, chosen, stored = source.weight, path = source.path](const std::string& name) {
     Tensor weight = stored(name);
     const auto found = chosen->find(name);

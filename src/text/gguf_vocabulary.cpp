@@ -67,7 +67,8 @@ class Maker {
     if (text.empty()) return fmt::format("[EMPTY_{}]", i);
     if (!is_run_of_spaces(i)) return std::string(text);
     std::string marks;
-    for (std::size_t at = 0; at < text.size(); at += text[at] == ' ' ? 1 : kWordMark.size()) marks += kWordMark;
+    for (std::size_t at = 0; at < text.size(); at += text[at] == ' ' ? 1 : kWordMark.size())
+      marks += kWordMark;
     return marks;
   }
 
@@ -117,7 +118,9 @@ class Maker {
     std::vector<AddedToken> tokens;
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
       const std::int32_t type = type_of(i);
-      const bool special = type == gguf_token_type::control || type == gguf_token_type::unknown;
+      // Other unknown ones are rows of the embedding that have no token.
+      const bool special = type == gguf_token_type::control ||
+                           (type == gguf_token_type::unknown && from_.tokens[i] == parts_.special_tokens.unk);
       if (special || type == gguf_token_type::user_defined)
         tokens.push_back(
             {.id = static_cast<Token>(i), .content = text_of(i), .normalized = false, .special = special});
@@ -138,8 +141,8 @@ class Maker {
     for (std::size_t i = 0; i < from_.tokens.size(); ++i) {
       const std::string text = text_of(i);
       if (made.add(text) < 0)
-        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin, made.find(text), i,
-             quoted(text));
+        fail(Code::tokenizer, "{}: tokenizer.ggml.tokens[{}] and [{}] are the same, {}", from_.origin,
+             made.find(text), i, quoted(text));
     }
     return made;
   }

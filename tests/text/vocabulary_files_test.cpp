@@ -183,10 +183,11 @@ TEST(GgufVocabulary, RunsOfSpacesAreMarks) {
 
 // As special tokens of the published tokenizers are.
 TEST(GgufVocabulary, TheUnknownTokenIsFoundInTexts) {
-  GgufVocabulary v{.model = "llama", .tokens = {"<unk>", "<s>", "</s>", "\xE2\x96\x81", "a"}};
-  v.scores = {0, 0, 0, -1, -2};
-  v.token_types = {2, 3, 3, 1, 1};
+  GgufVocabulary v{.model = "llama", .tokens = {"<unk>", "<s>", "</s>", "\xE2\x96\x81", "a", "[PAD5]"}};
+  v.scores = {0, 0, 0, -1, -2, -9};
+  v.token_types = {2, 3, 3, 1, 1, 2};
   v.add_bos_token = v.add_space_prefix = false;
+  EXPECT_EQ(Tokenizer(tokenizer_of_gguf(v)).encode("a[PAD5]"), (std::vector<Token>{4, 0}));
   EXPECT_EQ(Tokenizer(tokenizer_of_gguf(v)).encode("a<unk>a</s>"), (std::vector<Token>{4, 0, 4, 2}));
 }
 
