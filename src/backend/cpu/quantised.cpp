@@ -152,11 +152,11 @@ void multiply_columns(const StackedProduct& all, const PackedBlocks& b, std::int
 std::int64_t pairs_of(const PackedBlocks& b) { return (b.n + kPairColumns - 1) / kPairColumns; }
 
 // How many tasks the columns are cut into: some microseconds each, of arithmetic or of reading the weights.
-std::int64_t column_parts(const MatrixProduct& p, std::int64_t row_parts, std::int64_t pairs, std::int64_t bytes) {
-  constexpr std::int64_t kTaskProducts = 3 << 20, kTaskBytes = 64 << 10, kMost = 64;
-  const std::int64_t wanted = std::max(p.m * p.k * pairs * kPairColumns / kTaskProducts, bytes / kTaskBytes) / row_parts;
+std::int64_t column_parts(const MatrixProduct& p, std::int64_t row_parts, std::int64_t units, std::int64_t unit, std::int64_t bytes) {
+  constexpr std::int64_t kTaskProducts = 3 << 20, kTaskBytes = 256 << 10, kMost = 64;
+  const std::int64_t wanted = std::max(p.m * p.k * units * unit * kPairColumns / kTaskProducts, bytes / kTaskBytes) / row_parts;
   // A power of two: two, four or eight threads find equal shares.
-  return std::min(pairs, static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::clamp<std::int64_t>(wanted, 1, kMost)))));
+  return std::min(units, static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::clamp<std::int64_t>(wanted, 1, kMost)))));
 }
 
 }  // namespace
@@ -183,10 +183,13 @@ void pack_blocks(const void* rows, std::int64_t row_bytes, DType type, std::int6
 }
 
 void gemm_blocks(const MatrixProduct& p, std::span<const PackedBlocks* const> weights) {
-  std::int64_t columns = 0, pairs = 0, bytes = 0;
+  // Few rows take whole bands, which they pass from end to end.
+  const std::int64_t unit = p.m <= kFewRows ? kBandPairs : 1;
+  const auto units_of = [unit](const PackedBlocks& b) { return (pairs_of(b) + unit - 1) / unit; };
+  std::int64_t columns = 0, units = 0, bytes = 0;
   for (const PackedBlocks* b : weights) {
     check(b->k == p.k, Code::shape, "rows of {} elements with a weight of {} [{}, {}]", p.k, name_of(b->type), b->n, b->k);
-    columns += b->n, pairs += pairs_of(*b), bytes += bands_of(b->n) * band_bytes(b->type, b->k);
+    columns += b->n, units += units_of(*b), bytes += bands_of(b->n) * band_bytes(b->type, b->k);
   }
   check(columns == p.n && !p.transpose_a && !p.add && p.alpha == 1, Code::shape,
         "a product of [{}, {}] with {} rows of quantised weights is not one that their kernels know", p.m, p.n, columns);
@@ -196,17 +199,17 @@ void gemm_blocks(const MatrixProduct& p, std::span<const PackedBlocks* const> we
                            p.bias || p.before_act || p.residual || p.act != Unary::none || p.dropout};
   // Rows whose numbers stay in half of the L2 cache while all panels of a task pass.
   const std::int64_t most = std::max<std::int64_t>(static_cast<std::int64_t>(l2_cache_bytes()) / 2 / p.k, 6);
-  const std::int64_t row_parts = (p.m + most - 1) / most, parts = column_parts(p, row_parts, pairs, bytes);
+  const std::int64_t row_parts = (p.m + most - 1) / most, parts = column_parts(p, row_parts, units, unit, bytes);
   parallel_tasks(row_parts * parts, [&](std::int64_t task) {
     const std::int64_t i = task / parts, j = task % parts;
     const std::int64_t row = p.m * i / row_parts, row_end = p.m * (i + 1) / row_parts;
     // Longer ones first, so that the last to be taken are short.
-    const auto begin_of = [&](std::int64_t part) { return pairs / parts * part + std::min(part, pairs % parts); };
-    std::int64_t column = 0, pair = 0;  // the weight's first
+    const auto begin_of = [&](std::int64_t part) { return units / parts * part + std::min(part, units % parts); };
+    std::int64_t column = 0, first = 0;  // of the weight
     for (const PackedBlocks* b : weights) {
-      const std::int64_t from = std::max<std::int64_t>(begin_of(j) - pair, 0), to = std::min(begin_of(j + 1) - pair, pairs_of(*b));
-      if (from < to) multiply_columns(all, *b, column, row, row_end, from, to);
-      column += b->n, pair += pairs_of(*b);
+      const std::int64_t from = std::max<std::int64_t>(begin_of(j) - first, 0), to = std::min(begin_of(j + 1) - first, units_of(*b));
+      if (from < to) multiply_columns(all, *b, column, row, row_end, from * unit, std::min(to * unit, pairs_of(*b)));
+      column += b->n, first += units_of(*b);
     }
   });
 }

@@ -204,7 +204,7 @@ HWY_INLINE void with_count(std::int64_t count, F&& f) {
 // they lie in two planes, by tiles of nearly as many rows each, at most 6, which fetch the next pair meanwhile.
 template <BlockForm Form>
 void multiply_as(PairProduct p) {
-  constexpr std::int64_t kFewRows = 3, kMostRows = 6;
+  constexpr std::int64_t kMostRows = 6;
   constexpr bool kWidens = wider_plane(Form.bits) != Form.bits;
   thread_local Scratch scratch;
   const std::int64_t groups = p.a.k / kGroupLength, tiles = (p.rows + kMostRows - 1) / kMostRows;

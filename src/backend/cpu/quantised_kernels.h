@@ -18,6 +18,7 @@ namespace glossa::cpu {
 
 constexpr std::int64_t kColumns = 16, kBandPanels = kBandColumns / kColumns, kGroupLength = 32, kChunks = 8, kVector = 64;
 constexpr std::int64_t kPairColumns = 2 * kColumns, kBandPairs = kBandPanels / 2;  // products go by pairs of panels
+constexpr std::int64_t kFewRows = 3;  // up to so many pass whole bands
 
 // How a type is packed.
 struct BlockForm {
