@@ -5,9 +5,8 @@
 
 #include <cmath>
 
-#include "checkpoint/tensor_directory.h"
+#include "causal_golden.h"
 #include "generate/few_shot_classifier.h"
-#include "models/all.h"
 #include "support/error_of.h"
 
 // Labels scored by the small random models of tests/golden, against whole passes without any cache.
@@ -18,18 +17,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using Ids = std::vector<Token>;
 using Texts = std::vector<std::string>;
-
-struct Causal {
-  TensorDirectory weights;
-  ParameterList parameters;
-  std::unique_ptr<CausalModel> model;
-  explicit Causal(const std::string& name)
-      : weights(std::string(GLOSSA_SOURCE_DIR) + "/tests/golden/" + name + "/model.safetensors"),
-        parameters({.source = [this](const std::string& n) { return weights.find(n); }, .training = false}),
-        model(make_causal_model(
-            read_json(std::string(GLOSSA_SOURCE_DIR) + "/tests/golden/" + name + "/config.json"), name,
-            parameters)) {}
-};
 
 // Letters, the space (26), the line feed (27), and two that are joined: " a" (28) and "ab" (29).
 Tokenizer letters() {
@@ -87,7 +74,7 @@ std::vector<Completions> cases(std::size_t count) {
 class ScorerOf : public testing::TestWithParam<const char*> {};
 
 TEST_P(ScorerOf, GivesWhatWholePassesGive) {
-  const Causal c(GetParam());
+  const CausalGolden c(GetParam());
   const auto inputs = cases(7);
   for (const std::int64_t batch : {1, 3, 16, 512}) {
     CompletionScorer scorer(*c.model, batch);
@@ -108,7 +95,7 @@ TEST_P(ScorerOf, GivesWhatWholePassesGive) {
 }
 
 TEST_P(ScorerOf, DoesNotDependOnNeighbours) {
-  const Causal c(GetParam());
+  const CausalGolden c(GetParam());
   const auto inputs = cases(6);
   CompletionScorer together(*c.model, 64);
   const auto all = together.score(inputs);
@@ -121,7 +108,7 @@ TEST_P(ScorerOf, DoesNotDependOnNeighbours) {
 INSTANTIATE_TEST_SUITE_P(Models, ScorerOf, testing::Values("gpt2", "llama", "mistral", "gemma3", "qwen3"));
 
 TEST(CompletionScorer, ReadsWhatPromptsShareOnce) {
-  const Causal c("llama");
+  const CausalGolden c("llama");
   std::vector<Completions> inputs;
   for (Token t = 0; t < 5; ++t) {
     Completions input{.prompt = some(20, 1), .shared = 20, .tokens = {{1}, {2}}};
@@ -138,7 +125,7 @@ TEST(CompletionScorer, ReadsWhatPromptsShareOnce) {
 }
 
 TEST(CompletionScorer, RefusesWhatTheModelCannotRead) {
-  const Causal c("gpt2");  // 16 positions
+  const CausalGolden c("gpt2");  // 16 positions
   CompletionScorer scorer(*c.model, 64);
   const auto refusal = [&](const Completions& input) { return error_of([&] { scorer.score({&input, 1}); }); };
   EXPECT_THAT(refusal({.prompt = some(15, 1), .tokens = {{1, 2}}}),
@@ -172,7 +159,7 @@ TEST(CompletionsOf, EncodesTextAsAWhole) {
 
 class Classifier : public testing::Test {
  protected:
-  const Causal c{"llama"};
+  const CausalGolden c{"llama"};
   const Tokenizer tokenizer = letters();
   const FewShotTemplate form = FewShotTemplate::parse("{text}\nis {label}", "label");
   const Texts words{"ab", "good", "x"}, examples{"abc\nis x", "dd\nis good"}, values{"zebra"}, other{"q"};
