@@ -207,8 +207,12 @@ TEST_P(Speculation, TextsAreTheSameToTheLastBitWhateverIsGuessed) {
         EXPECT_EQ(found.at(i).log_probabilities, expected.at(i).log_probabilities) << right;
         EXPECT_EQ(found.at(i).finish, expected.at(i).finish);
       }
-      if (right == 0) EXPECT_LT(engine.counts().right, engine.counts().guessed);
-      if (right > 0) EXPECT_GT(engine.counts().right, 0u);
+      if (right == 0) {
+        EXPECT_LT(engine.counts().right, engine.counts().guessed);
+      }
+      if (right > 0) {
+        EXPECT_GT(engine.counts().right, 0u);
+      }
     }
   }
 }
@@ -276,7 +280,9 @@ TEST(Engine, ADraftModelIsRightWhereItIsTheModel) {
     const auto found = run(engine);
     for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(found.at(i).tokens, expected.at(i).tokens);
     EXPECT_GT(engine.counts().guessed, 0u);
-    if (same) EXPECT_EQ(engine.counts().right, engine.counts().guessed);
+    if (same) {
+      EXPECT_EQ(engine.counts().right, engine.counts().guessed);
+    }
   }
   // One that is never sure enough says nothing.
   DraftModel silent(*other.model, 2, 1);

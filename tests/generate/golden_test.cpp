@@ -63,7 +63,9 @@ TEST(HuggingFace, BeamsOfLanguageModelsAreTheSame) {
           ASSERT_EQ(result.hypotheses.size(), wanted.size());
           for (std::size_t i = 0; i < wanted.size(); ++i) {
             EXPECT_EQ(result.hypotheses[i].tokens, wanted[i]["tokens"].get<Ids>()) << "prompt " << result.index << ", rank " << i;
-            if (!wanted[i]["score"].is_null()) EXPECT_NEAR(result.hypotheses[i].score, wanted[i]["score"].get<double>(), 1e-4);
+            if (!wanted[i]["score"].is_null()) {
+              EXPECT_NEAR(result.hypotheses[i].score, wanted[i]["score"].get<double>(), 1e-4);
+            }
           }
         }
       }

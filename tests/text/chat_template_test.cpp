@@ -93,7 +93,9 @@ TEST(ChatTemplate, RandomTemplates) {
     const std::string error =
         failure([&] { text = ChatTemplate::parse(source).render(messages, options).text; });
     EXPECT_EQ(error.empty(), each[1].is_string()) << error;
-    if (each[1].is_string()) EXPECT_EQ(text, each[1].get<std::string>());
+    if (each[1].is_string()) {
+      EXPECT_EQ(text, each[1].get<std::string>());
+    }
   }
 }
 
