@@ -21,7 +21,9 @@ HWY_INLINE hwy::HWY_NAMESPACE::VFromD<D> load_partial(D d, const hwy::HWY_NAMESP
   namespace hn = hwy::HWY_NAMESPACE;
   const std::int64_t lanes = static_cast<std::int64_t>(hn::Lanes(d));
   if (count >= lanes) return hn::LoadU(d, from);
-#if HWY_MEM_OPS_MIGHT_FAULT
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Zero(d);  // Highway's scalar masked loads read even what they leave out
+#elif HWY_MEM_OPS_MIGHT_FAULT
   HWY_ALIGN hn::TFromD<D> buffer[HWY_MAX_BYTES / sizeof(hn::TFromD<D>)] = {};
   for (std::int64_t i = 0; i < count; ++i) buffer[i] = from[i];
   return hn::Load(d, buffer);
