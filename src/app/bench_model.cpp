@@ -17,13 +17,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
 // Sequences of random tokens that are written to their end.
 class Run {
  public:
   Run(const CausalModel& model, std::int64_t sequences, const CacheTypes& cache)
-      : model_(model), engine_(model, no_breaks_, {.sequences = sequences, .kept = 0, .cache = cache}), sequences_(sequences) {}
+      : model_(model), engine_(model, kNothingBreaks, {.sequences = sequences, .kept = 0, .cache = cache}), sequences_(sequences) {}
 
   struct Seconds {
     double first = 0, others = 0;  // until each sequence has its first token; from there to the end
@@ -59,7 +57,6 @@ class Run {
   }
 
   const CausalModel& model_;
-  std::function<bool(std::int32_t)> no_breaks_ = [](std::int32_t) { return false; };
   Engine engine_;
   std::int64_t sequences_;
   std::uint64_t written_ = 0, drawn_ = 0;

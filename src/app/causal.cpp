@@ -60,7 +60,7 @@ LoadedCausalModel load_causal(const ModelOptions& o) {
 }
 
 std::function<bool(std::int32_t)> sequence_breaks(const Tokenizer& tokenizer, const SamplingConfig& sampling) {
-  if (sampling.dry_multiplier == 0) return [](std::int32_t) { return false; };
+  if (sampling.dry_multiplier == 0) return kNothingBreaks;
   auto breaks = std::make_shared<std::vector<bool>>(static_cast<std::size_t>(tokenizer.size()));
   for (Token token = 0; token < tokenizer.size(); ++token) {
     const std::string text = tokenizer.decode(std::vector<Token>{token});

@@ -10,6 +10,7 @@
 #include "app/command.h"
 #include "app/few_shot_report.h"
 #include "app/few_shot_task.h"
+#include "app/measure.h"
 #include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -37,10 +38,6 @@ struct Options {
 };
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
 OrderedJson fields_of(const FewShotTask& task, std::size_t i) {
   OrderedJson fields = OrderedJson::object();
   for (std::size_t f = 0; f < task.form().fields().size(); ++f)
@@ -191,8 +188,7 @@ OrderedJson answer_json(const FewShotTask& task, std::size_t i, const std::strin
 }
 
 void generate(FewShotTask& task, const Options& o, const LoadedCausalModel& loaded) {
-  const std::function<bool(std::int32_t)> no_breaks = [](std::int32_t) { return false; };
-  Engine engine(*loaded.model, no_breaks, {.context = o.how.context, .batch_tokens = o.how.batch_tokens});
+  Engine engine(*loaded.model, kNothingBreaks, {.context = o.how.context, .batch_tokens = o.how.batch_tokens});
   const std::vector<std::string> stops{unescaped(o.stop, "--stop")};
   StandardOutput out;
   Tally tally;

@@ -9,6 +9,7 @@
 #include "app/drafting.h"
 #include "app/sampling_options.h"
 #include "app/search_options.h"
+#include "app/measure.h"
 #include "app/values.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -42,8 +43,6 @@ struct Job {
 };
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
 std::vector<std::string> prompts_of(const Options& o) {
   check(o.prompt.empty() + o.file.empty() + o.input.empty() == 2, Code::usage,
         "give one of --prompt TEXT, --file FILE, or a file of prompts (- is standard input)");

@@ -26,6 +26,10 @@ double peak_memory_mib() {
   return static_cast<double>(usage.ru_maxrss) / 1024;  // the kernel counts KiB
 }
 
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());

@@ -1,5 +1,6 @@
 // measure.h -- how benchmarks time what they run, and the one form in which they report it.
 #pragma once
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ struct Measured {
 void print(const Measured& measured, bool json);
 void print_heading(bool json);
 
+double seconds_since(std::chrono::steady_clock::time_point begin);
 double median(std::vector<double> values);
 double peak_memory_mib();  // of this process so far
 

@@ -13,7 +13,7 @@ fs::path without_compression(const fs::path& path);  // a name without .gz or .z
 bool names_json_lines(const fs::path& path);
 
 // `place` ("FILE: line 3") begins messages. Error(json | text_data) for a line that is no object.
-Json parse_object(std::string_view line, const std::string& place, const Limits& limits);
+Json parse_object(std::string_view line, const std::string& place, const Limits& limits = {});
 // Moves the text under `key` out of an object. Error(text_data) if there is none; `hint` says what names the
 // key.
 std::string take_text(Json& object, const std::string& key, const std::string& place,

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "data/json_lines.h"
 
 namespace glossa {
 namespace {
@@ -46,9 +47,7 @@ std::vector<TextRow> read_text_rows(LineReader reader, const RowFields& fields) 
   while (reader.next(line)) {
     if (blank(line.text)) continue;
     const std::string place = fmt::format("{}: line {}", reader.name(), reader.line_number());
-    const Json object = parse_json(line.text, place);
-    check(object.is_object(), Code::text_data, "{}: is a JSON {}, and an object is wanted", place,
-          object.type_name());
+    const Json object = parse_object(line.text, place);
     TextRow row{.values = {}, .label = {}, .line = reader.line_number()};
     for (const std::string& name : fields.names)
       row.values.push_back(text_of(field(object, name, place), name, place));

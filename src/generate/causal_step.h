@@ -1,5 +1,6 @@
 // causal_step.h -- one pass of a language model over new tokens of many texts, whose keys and values so far lie in a cache.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -7,6 +8,11 @@
 #include "nn/causal.h"
 
 namespace glossa {
+
+// How many tokens two texts begin with in common.
+inline std::size_t same_beginning(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
+  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
 
 class CausalStep {
  public:

@@ -6,7 +6,7 @@ namespace glossa {
 
 // The engine keeps what it computed for each text, and goes on from there the next time.
 DraftModel::DraftModel(const CausalModel& model, std::int64_t sequences, double least_probability)
-    : engine_(model, no_breaks_, {.sequences = sequences, .kept = sequences}),
+    : engine_(model, kNothingBreaks, {.sequences = sequences, .kept = sequences}),
       least_log_probability_(std::log(least_probability)) {}
 
 void DraftModel::guess(std::span<Text> texts) {

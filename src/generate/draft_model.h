@@ -13,7 +13,6 @@ class DraftModel final : public Drafter {
   void guess(std::span<Text> texts) override;
 
  private:
-  std::function<bool(std::int32_t)> no_breaks_ = [](std::int32_t) { return false; };
   Engine engine_;
   double least_log_probability_;
 };

@@ -8,13 +8,6 @@
 #include "generate/causal_step.h"
 
 namespace glossa {
-namespace {
-
-std::size_t same_beginning(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
-  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
-}  // namespace
 
 Engine::Engine(const CausalModel& model, const std::function<bool(std::int32_t)>& breaks, const EngineOptions& options)
     : model_(model), breaks_(&breaks), options_(options), cache_(model.make_cache(options.cache)) {

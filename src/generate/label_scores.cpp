@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::int64_t kLogitsAtOnce = std::int64_t{1} << 23;
 
-std::size_t same_beginning(std::span<const Token> a, std::span<const Token> b) {
-  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
 }  // namespace
 
 std::size_t Completions::longest() const {

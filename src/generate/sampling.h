@@ -47,6 +47,9 @@ struct Chosen {
   std::vector<std::pair<std::int32_t, float>> best = {};  // the most likely tokens, if asked for: token, log-probability
 };
 
+// For samplers without dry, which ask for no token.
+inline const std::function<bool(std::int32_t)> kNothingBreaks = [](std::int32_t) { return false; };
+
 // The choices for one sequence. The same seed, sequence and logits give the same tokens, whatever runs beside them.
 class Sampling {
  public:

@@ -203,8 +203,7 @@ std::string LanguageModelTask::sample(const CausalModel& model) const {
                           .top_p = d.top_p,
                           .min_p = 0,
                           .seed = static_cast<std::uint64_t>(recipe_.train.seed)};
-  const std::function<bool(std::int32_t)> no_breaks = [](std::int32_t) { return false; };
-  Engine engine(model, no_breaks, {.sequences = 1, .shift = true});
+  Engine engine(model, kNothingBreaks, {.sequences = 1, .shift = true});
   GenerateRequest request{
       .prompt = text, .sampling = sampling, .max_new_tokens = static_cast<std::int32_t>(d.max_new_tokens)};
   if (corpus_.end >= 0) request.stop_tokens = {corpus_.end};

@@ -48,7 +48,7 @@ TEST(TextRows, RefuseByLine) {
               HasSubstr("field \"label\" is empty"));
   EXPECT_THAT(refusal("{\"text\": \"a\", \"n\": 1, \"label\": {}}"),
               HasSubstr("field \"label\" is a JSON object"));
-  EXPECT_THAT(refusal("[1]"), HasSubstr("line 1: is a JSON array, and an object is wanted"));
+  EXPECT_THAT(refusal("[1]"), HasSubstr("line 1: is a JSON array, and an object is needed"));
   EXPECT_THAT(refusal(good + "{\"text\": "), HasSubstr("line 2"));
   EXPECT_THAT(refusal("{\"text\": \"\xFF\", \"n\": 1}"), HasSubstr("E3002"));
   EXPECT_THAT(refusal("\n \n"), HasSubstr("E3004 rows: no rows"));

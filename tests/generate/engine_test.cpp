@@ -16,8 +16,6 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-const std::function<bool(std::int32_t)> kNothingBreaks = [](std::int32_t) { return false; };
-
 SamplingConfig greedy() { return {.temp = 0}; }
 
 Ids prompt(std::size_t length, std::int32_t first) {

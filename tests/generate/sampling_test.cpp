@@ -12,7 +12,6 @@
 namespace glossa::test {
 namespace {
 
-const std::function<bool(std::int32_t)> kNothingBreaks = [](std::int32_t) { return false; };
 
 Chosen choose(Sampling& sampling, std::vector<float>& logits, std::int32_t best = 0) {
   double sum = 0;
